@@ -1,0 +1,108 @@
+"""Fixtures of every integration suite: a real Consul agent of one's own on free loopback ports.
+
+The binary is `CONSUL_BIN`, set by `make` to what `molecule/lab/lab.py consul` provides.
+"""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ConsulAgent:
+    """One `consul agent -dev` (a server that is its own leader), or an agent with the configuration that a test gives."""
+
+    def __init__(self, directory: Path, config: dict[str, Any] | None = None, node: str = "node1", datacenter: str = "dc1") -> None:
+        self.node, self.datacenter = node, datacenter
+        self.http_port, self.serf_wan_port, self.server_port = free_port(), free_port(), free_port()
+        self.address = f"127.0.0.1:{self.http_port}"
+        self.log = directory / f"consul-{node}.log"
+        ports = {"http": self.http_port, "https": -1, "grpc": -1, "grpc_tls": -1, "dns": -1, "serf_lan": free_port(),
+                 "serf_wan": self.serf_wan_port, "server": self.server_port}
+        merged: dict[str, Any] = {"node_name": node, "datacenter": datacenter, "bind_addr": "127.0.0.1", "ports": ports} | (config or {})
+        merged["ports"] = ports | (config or {}).get("ports", {})
+        self.config_file = directory / f"consul-{node}.json"
+        self.config_file.write_text(json.dumps(merged))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "ConsulAgent":
+        binary = os.environ.get("CONSUL_BIN") or shutil.which("consul")
+        if not binary:
+            raise RuntimeError("no Consul binary: set CONSUL_BIN, or run this suite by `make test-integration`")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([binary, "agent", "-dev", f"-config-file={self.config_file}"], stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                if self.get("/v1/status/leader") and self.get(f"/v1/catalog/node/{self.node}"):
+                    return self
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+            time.sleep(0.05)
+        raise RuntimeError(f"Consul did not become ready:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def request(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+        """The decoded JSON answer; raises `urllib.error.HTTPError` for an answer that is no success."""
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://{self.address}{path}", data=data, method=method)
+        if token:
+            request.add_header("X-Consul-Token", token)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+        return json.loads(text) if text.strip() else None
+
+    def get(self, path: str, token: str = "") -> Any:
+        return self.request("GET", path, token=token)
+
+    def put(self, path: str, body: Any = b"", token: str = "") -> Any:
+        return self.request("PUT", path, body, token)
+
+
+@pytest.fixture(scope="session")
+def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulAgent]:
+    """One agent for the whole session: tests use names of their own in it."""
+    agent = ConsulAgent(tmp_path_factory.mktemp("consul"))
+    try:
+        yield agent.start()
+    finally:
+        agent.stop()
+
+
+@pytest.fixture
+def consul_agents(tmp_path: Path) -> Iterator[Callable[..., ConsulAgent]]:
+    """Makes agents that the test may break; all are stopped after it."""
+    agents: list[ConsulAgent] = []
+
+    def make(config: dict[str, Any] | None = None, **names: str) -> ConsulAgent:
+        agents.append(ConsulAgent(tmp_path, config, **names))
+        return agents[-1].start()
+
+    yield make
+    for agent in agents:
+        agent.stop()
