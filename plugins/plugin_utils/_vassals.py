@@ -1,0 +1,271 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Vassals: from what a user declares to the files that the Emperor watches.
+
+Everything is checked before anything is written, and each error names the variable, its value and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+Options = list[tuple[str, str]]
+
+FORMATS = ("ini", "yml", "xml", "json")
+STATES = ("present", "absent")
+KEYS = ("name", "format", "options", "consul", "groups", "state", "secret")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+# The Emperor drops longer names; https://uwsgi-docs.readthedocs.io/en/latest/Emperor.html
+_NAME_LENGTH = 240
+# A longer configuration is cut without a word when an Emperor hands it to a vassal.
+_CONTENT_LENGTH = 65535
+_OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PLACEHOLDER = re.compile(r"[@$%]\(")
+_DURATION = re.compile(r"[1-9][0-9]*[smh]?\Z")
+_YAML_SAFE = re.compile(r"[A-Za-z0-9/.:+=(][^#\"'\\{}\[\]&*!|>%`]*\Z")
+
+
+class VassalError(ValueError):
+    """A vassal that can't be written as it is declared."""
+
+
+def _wrong(where: str, value: Any, right: str) -> VassalError:
+    return VassalError(f"{where} is {json.dumps(value, default=str)}: {right}")
+
+
+def _known(where: str, keys: Iterable[str], allowed: Sequence[str]) -> None:
+    for key in keys:
+        if key not in allowed:
+            close = difflib.get_close_matches(str(key), allowed, 1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise VassalError(f"{where}.{key} is unknown: {hint}Known are {', '.join(allowed)}")
+
+
+def _text(where: str, value: Any) -> str:
+    """A value that is safe in every format: one line, as the uWSGI parsers will read it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, (str, int, float)):
+        raise _wrong(where, value, "give a string, a number or a boolean")
+    text = str(value)
+    if _CONTROL.search(text):
+        raise _wrong(where, value, "give a value of one line, without control characters")
+    if text != text.strip():
+        raise _wrong(where, value, "uWSGI would cut the blanks at its ends: give it without them")
+    return text
+
+
+# --- what the plugin `consul` is told -------------------------------------------------------------------------------------
+
+
+def _plain(where: str, value: Any) -> str:
+    """Text for Consul: uWSGI would replace placeholders in it, `@(exec://...)` by running a command."""
+    text = _text(where, value)
+    if not text or _PLACEHOLDER.search(text):
+        raise _wrong(where, value, "give text that is not empty and has no '@(', '$(' or '%('")
+    # A single percent sign is uWSGI's magic variable, and two are one.
+    return text.replace("%", "%%")
+
+
+def _tag(where: str, value: Any) -> str:
+    if "," in str(value):
+        raise _wrong(where, value, "a tag can't hold a comma: give a list of tags")
+    return _plain(where, value)
+
+
+def _port(where: str, value: Any) -> str:
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise _wrong(where, value, "give a port from 1 to 65535")
+    return text
+
+
+def _duration(where: str, value: Any) -> str:
+    if isinstance(value, bool) or not _DURATION.match(str(value)):
+        raise _wrong(where, value, "give a duration such as 10s, 1m or 1h")
+    return str(value)
+
+
+def _choice(*choices: str) -> Callable[[str, Any], str]:
+    def check(where: str, value: Any) -> str:
+        if value not in choices:
+            raise _wrong(where, value, f"give one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def _list_of(where: str, value: Any) -> list[Any]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise _wrong(where, value, "give a list")
+    return list(value)
+
+
+def _tags(where: str, value: Any) -> list[str]:
+    tags = [_tag(f"{where}[{index}]", tag) for index, tag in enumerate(_list_of(where, value))]
+    return [",".join(tags)] if tags else []
+
+
+def _agents(where: str, value: Any) -> list[str]:
+    return [_tag(f"{where}[{index}]", agent) for index, agent in enumerate(_list_of(where, value))]
+
+
+def _meta(where: str, value: Any) -> list[str]:
+    if not isinstance(value, Mapping):
+        raise _wrong(where, value, "give a mapping")
+    for key in value:
+        # https://developer.hashicorp.com/consul/docs/reference/service
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", str(key)):
+            raise _wrong(f"{where}, key", key, "give 1 to 128 letters, digits, '-' and '_'")
+    return [f"{key}={_plain(f'{where}.{key}', item)}" for key, item in value.items()]
+
+
+def _one(check: Callable[[str, Any], str]) -> Callable[[str, Any], list[str]]:
+    return lambda where, value: [check(where, value)]
+
+
+# The plugin's options, without their prefix `consul-` and with underscores, and how each becomes values of the option.
+CONSUL_OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
+    "agent": _agents,
+    "consistency_mode": _one(_choice("default", "consistent", "stale")),
+    "service_id": _one(_plain),
+    "service_name": _one(_plain),
+    "service_tags": _tags,
+    "service_port": _one(_port),
+    "service_address": _one(_plain),
+    "service_meta": _meta,
+    "token_file": _one(_plain),
+    "check_ttl": _one(_duration),
+    "check_deregister_after": _one(_duration),
+    "timeout": _one(_duration),
+}
+
+
+def consul_options(where: str, consul: Any) -> Options:
+    """The plugin's options for a vassal's `consul:` mapping."""
+    if not isinstance(consul, Mapping):
+        raise _wrong(where, consul, f"give a mapping of {', '.join(CONSUL_OPTIONS)}")
+    _known(where, consul, tuple(CONSUL_OPTIONS))
+    if "service_name" not in consul:
+        raise VassalError(f"{where}.service_name is missing: give the name under which the service is found")
+    options: Options = [("need-plugin", "consul")]
+    for key, check in CONSUL_OPTIONS.items():
+        if consul.get(key) is not None:
+            name = "consul-" + key.replace("_", "-")
+            options += [(name, value) for value in check(f"{where}.{key}", consul[key])]
+    return options
+
+
+# --- uWSGI's options ------------------------------------------------------------------------------------------------------
+
+
+def option_list(where: str, options: Any) -> Options:
+    """Options in their order from a mapping (a list as value repeats the option) or from a list of mappings."""
+    if isinstance(options, Mapping):
+        entries: list[Mapping[Any, Any]] = [options]
+    else:
+        entries = _list_of(where, options)
+        for index, entry in enumerate(entries):
+            if not isinstance(entry, Mapping):
+                raise _wrong(f"{where}[{index}]", entry, "give a mapping of options to values")
+    result: Options = []
+    for entry in entries:
+        for key, value in entry.items():
+            if not _OPTION.match(str(key)):
+                raise _wrong(f"{where}, option", key, "give the name of a uWSGI option: letters, digits, '-' and '_'")
+            values = value if isinstance(value, (list, tuple)) else [value]
+            result += [(str(key), _text(f"{where}.{key}", item)) for item in values]
+    return result
+
+
+def _ini(where: str, options: Options) -> str:
+    return "[uwsgi]\n" + "".join(f"{key} = {value}\n" for key, value in options)
+
+
+def _yml(where: str, options: Options) -> str:
+    # uWSGI has two YAML parsers, by build; the built-in one knows no quotes, so what needs them can't be said to both.
+    for key, value in options:
+        if not _YAML_SAFE.match(value) or ": " in value or value.endswith(":"):
+            raise _wrong(f"{where}.{key}", value, "not every uWSGI reads this from YAML as it is meant: use the format ini, xml or json")
+    return "uwsgi:\n" + "".join(f"  {key}: {value}\n" for key, value in options)
+
+
+def _xml(where: str, options: Options) -> str:
+    return "<uwsgi>\n" + "".join(f"  <{key}>{escape(value)}</{key}>\n" for key, value in options) + "</uwsgi>\n"
+
+
+def _json(where: str, options: Options) -> str:
+    grouped: dict[str, list[str]] = {}
+    for key, value in options:
+        grouped.setdefault(key, []).append(value)
+    content = {key: values[0] if len(values) == 1 else values for key, values in grouped.items()}
+    return json.dumps({"uwsgi": content}, indent=2, ensure_ascii=False) + "\n"
+
+
+_WRITERS: dict[str, Callable[[str, Options], str]] = {"ini": _ini, "yml": _yml, "xml": _xml, "json": _json}
+
+
+# --- vassals --------------------------------------------------------------------------------------------------------------
+
+
+def vassal_files(vassals: Any, groups: Iterable[str], defaults: Mapping[str, Any], agents: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The files of the vassals that belong on a host in `groups`.
+
+    Every vassal is checked, wherever it belongs. `defaults` are options that a vassal has unless it names them itself,
+    `agents` the Consul agents of a vassal that names none. A file is `{"file", "state", "secret", "content"}`; a vassal
+    that is placed on other groups only is left out. Raises `VassalError`.
+    """
+    files: list[dict[str, Any]] = []
+    names: set[str] = set()
+    here = set(groups)
+    for index, vassal in enumerate(_list_of("vassals", vassals)):
+        where = f"vassals[{index}]"
+        if not isinstance(vassal, Mapping):
+            raise _wrong(where, vassal, f"give a mapping of {', '.join(KEYS)}")
+        name = vassal.get("name")
+        if not isinstance(name, str) or not _NAME.match(name) or len(name) > _NAME_LENGTH:
+            raise _wrong(f"{where}.name", name, f"give at most {_NAME_LENGTH} letters, digits, '.', '-' and '_'")
+        where = f"{where} ({name})"
+        _known(where, vassal, KEYS)
+        if name in names:
+            raise _wrong(f"{where}.name", name, "another vassal has the same name")
+        names.add(name)
+        form = _choice(*FORMATS)(f"{where}.format", vassal.get("format", "ini"))
+        state = _choice(*STATES)(f"{where}.state", vassal.get("state", "present"))
+        secret = vassal.get("secret", False)
+        if not isinstance(secret, bool):
+            raise _wrong(f"{where}.secret", secret, "give true or false")
+        placed = _list_of(f"{where}.groups", vassal.get("groups", []))
+        content = _content(where, vassal, form, defaults, agents) if state == "present" else ""
+        if not placed or here.intersection(placed):
+            # A vassal that changes its format leaves no second one behind.
+            others = [f"{name}.{other}" for other in FORMATS if other != form or state == "absent"]
+            if state == "present":
+                files.append({"file": f"{name}.{form}", "state": "present", "secret": secret, "content": content})
+            files += [{"file": other, "state": "absent", "secret": secret, "content": ""} for other in others]
+    return files
+
+
+def _content(where: str, vassal: Mapping[str, Any], form: str, defaults: Mapping[str, Any], agents: Sequence[str]) -> str:
+    own = option_list(f"{where}.options", vassal.get("options", {}))
+    if not own:
+        raise VassalError(f"{where}.options is empty: give the app's options, such as http-socket and module")
+    named = {key for key, _value in own}
+    options = option_list("vassal_default_options", {key: value for key, value in defaults.items() if key not in named})
+    if vassal.get("consul") is not None:
+        consul = vassal["consul"]
+        if isinstance(consul, Mapping) and agents and "agent" not in consul:
+            consul = {"agent": list(agents), **consul}
+        options += consul_options(f"{where}.consul", consul)
+    content = _WRITERS[form](where, options + own)
+    if len(content.encode()) > _CONTENT_LENGTH:
+        raise VassalError(f"{where} has {len(content.encode())} bytes as {form}, and uWSGI takes {_CONTENT_LENGTH}: give it fewer options")
+    return content
