@@ -1,0 +1,94 @@
+# What a user or a developer does here, each by one word. `make` alone lists them.
+SHELL := /bin/bash -o pipefail
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LAB := $(BIN)/python molecule/lab/lab.py
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Ansible finds the checkout's settings even where the folder is writable for others.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help
+help:  ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.txt tests/requirements.txt
+	@molecule/lab/prerequisites controller
+	@echo "==> Installing Ansible and the kit's tools into $(VENV) (from tests/requirements.txt)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --disable-pip-version-check --quiet --progress-bar off -r tests/requirements.txt
+	@touch $@
+
+.PHONY: venv
+venv: $(STAMP)  ## Install Ansible and the kit's tools into .venv
+
+# ---- the demo -------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: venv  ## Two datacenters in containers on this machine, and the demo running in them
+	@molecule/lab/prerequisites lab
+	@molecule/demo/run
+
+.PHONY: demo-down
+demo-down: venv  ## Stop the demo's lab and remove it
+	@$(LAB) down molecule/demo/inventory
+
+# ---- the tests ------------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: lint unit  ## The fast path: lint and unit tests
+
+.PHONY: lint
+lint: venv
+	@molecule/lab/prerequisites lint
+	ruff check
+	ruff format --check
+	yamllint --strict .
+	mypy
+	shellcheck .ci/run molecule/lab/prerequisites molecule/demo/run
+	ansible-lint --offline
+	antsibull-changelog lint
+
+.PHONY: unit
+unit: venv
+	pytest -q tests/unit
+
+.PHONY: sanity
+sanity: venv  ## ansible-test sanity on what the artifact holds
+	tests/sanity/run
+
+.PHONY: integration
+integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
+	@molecule/lab/prerequisites plugin
+	CONSUL_BIN="$$($(LAB) consul --binary)" pytest tests/integration
+
+.PHONY: artifact
+artifact: venv  ## Build the collection, install it into an empty path and run it from there
+	CONSUL_BIN="$$($(LAB) consul --binary)" tests/artifact/run
+
+# One scenario alone: make scenario-default, make scenario-datacenters
+.PHONY: scenario-%
+scenario-%: venv
+	@molecule/lab/prerequisites lab
+	@$(LAB) consul >/dev/null
+	CONSUL_ARCHIVE="$$($(LAB) consul)" molecule test --scenario-name $*
+
+.PHONY: test-demo
+test-demo: venv  ## make demo twice, with what it must show
+	tests/demo/run
+
+.PHONY: test
+test: check sanity artifact integration scenario-default scenario-datacenters test-demo  ## Everything that CI runs
+	@echo "All of make test passed."
+
+# ---- the rest -------------------------------------------------------------------------------------------------------------
+
+.PHONY: build
+build: venv  ## Build the collection's artifact into this folder
+	ansible-galaxy collection build --force
+
+.PHONY: clean
+clean:  ## Remove what was made in this folder
+	rm -rf $(VENV) .cache .ansible .mypy_cache .pytest_cache .ruff_cache ./*.tar.gz
