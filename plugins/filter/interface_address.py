@@ -55,7 +55,9 @@ def interface_address(value: str, facts: Mapping[str, Any]) -> str:
                 return str(family["address"])
         raise AnsibleFilterError(f"interface {value!r} has no address")
     known = ", ".join(sorted(facts.get("interfaces", []))) or "unknown: no facts were gathered"
-    raise AnsibleFilterError(f"{value!r} is no IP address and no interface of the host: give an address, or one of its interfaces ({known})")
+    raise AnsibleFilterError(
+        f"{value!r} is no IP address and no interface of the host: give an address, or one of its interfaces ({known})"
+    )
 
 
 class FilterModule:

@@ -54,7 +54,8 @@ _value:
   type: list
   elements: dict
   sample:
-    - file: hello.ini
+    - name: hello
+      file: hello.ini
       state: present
       secret: false
       content: "[uwsgi]\nneed-plugin = consul\nconsul-service-name = hello\n"

@@ -220,8 +220,8 @@ def vassal_files(vassals: Any, groups: Iterable[str], defaults: Mapping[str, Any
     """The files of the vassals that belong on a host in `groups`.
 
     Every vassal is checked, wherever it belongs. `defaults` are options that a vassal has unless it names them itself,
-    `agents` the Consul agents of a vassal that names none. A file is `{"file", "state", "secret", "content"}`; a vassal
-    that is placed on other groups only is left out. Raises `VassalError`.
+    `agents` the Consul agents of a vassal that names none. A file is `{"name", "file", "state", "secret", "content"}`; a
+    vassal that is placed on other groups only is left out. Raises `VassalError`.
     """
     files: list[dict[str, Any]] = []
     names: set[str] = set()
@@ -247,10 +247,10 @@ def vassal_files(vassals: Any, groups: Iterable[str], defaults: Mapping[str, Any
         content = _content(where, vassal, form, defaults, agents) if state == "present" else ""
         if not placed or here.intersection(placed):
             # A vassal that changes its format leaves no second one behind.
-            others = [f"{name}.{other}" for other in FORMATS if other != form or state == "absent"]
-            if state == "present":
-                files.append({"file": f"{name}.{form}", "state": "present", "secret": secret, "content": content})
-            files += [{"file": other, "state": "absent", "secret": secret, "content": ""} for other in others]
+            for other in FORMATS:
+                here_as = "present" if state == "present" and other == form else "absent"
+                text = content if here_as == "present" else ""
+                files.append({"name": name, "file": f"{name}.{other}", "state": here_as, "secret": secret, "content": text})
     return files
 
 

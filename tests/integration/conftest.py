@@ -2,6 +2,7 @@
 
 The binary is `CONSUL_BIN`, set by `make` to what `molecule/lab/lab.py consul` provides.
 """
+
 from __future__ import annotations
 
 import json
@@ -11,9 +12,10 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -33,15 +35,23 @@ class ConsulAgent:
         self.http_port, self.serf_wan_port, self.server_port = free_port(), free_port(), free_port()
         self.address = f"127.0.0.1:{self.http_port}"
         self.log = directory / f"consul-{node}.log"
-        ports = {"http": self.http_port, "https": -1, "grpc": -1, "grpc_tls": -1, "dns": -1, "serf_lan": free_port(),
-                 "serf_wan": self.serf_wan_port, "server": self.server_port}
+        ports = {
+            "http": self.http_port,
+            "https": -1,
+            "grpc": -1,
+            "grpc_tls": -1,
+            "dns": -1,
+            "serf_lan": free_port(),
+            "serf_wan": self.serf_wan_port,
+            "server": self.server_port,
+        }
         merged: dict[str, Any] = {"node_name": node, "datacenter": datacenter, "bind_addr": "127.0.0.1", "ports": ports} | (config or {})
         merged["ports"] = ports | (config or {}).get("ports", {})
         self.config_file = directory / f"consul-{node}.json"
         self.config_file.write_text(json.dumps(merged))
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "ConsulAgent":
+    def start(self) -> ConsulAgent:
         binary = os.environ.get("CONSUL_BIN") or shutil.which("consul")
         if not binary:
             raise RuntimeError("no Consul binary: set CONSUL_BIN, or run this suite by `make test-integration`")

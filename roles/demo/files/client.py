@@ -44,7 +44,12 @@ def main():
             if arguments.once:
                 sys.exit(found[0])
         if found != last:
-            print(f"--- {time.strftime('%H:%M:%S')}, {len(found)} found", *(found or [f"no {arguments.service} available"]), sep="\n", flush=True)
+            print(
+                f"--- {time.strftime('%H:%M:%S')}, {len(found)} found",
+                *(found or [f"no {arguments.service} available"]),
+                sep="\n",
+                flush=True,
+            )
             last = found
         if arguments.once:
             return 0 if found else 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.uwsgi.consul.plugins.filter import consul_servers_by_datacenter, interface_address, vassal_files
 
 FACTS: dict[str, Any] = {
@@ -34,7 +35,8 @@ def test_interface_address(value: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("eth9", r"'eth9' is no IP address and no interface .*br-lan, down0, eth0"), ("down0", "has no address"), ("", "no IP")]
+    ("value", "message"),
+    [("eth9", r"'eth9' is no IP address and no interface .*br-lan, down0, eth0"), ("down0", "has no address"), ("", "no IP")],
 )
 def test_interface_address_says_what_is_wrong(value: str, message: str) -> None:
     with pytest.raises(AnsibleFilterError, match=message):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.uwsgi.consul.plugins.plugin_utils import _vassals as vassals
 
 REPOSITORY = Path(__file__).parents[4]
@@ -60,7 +61,9 @@ def test_the_service_becomes_options_of_the_plugin() -> None:
 def test_own_agents_and_own_options_come_before_the_defaults() -> None:
     consul = {"service_name": "app", "agent": ["192.0.2.9:8500"]}
     own = {"http-socket": ":8080", "strict": False}
-    content = rendered(declared(consul=consul, options=own), agents=["127.0.0.1:8500"], defaults={"strict": True, "vacuum": True})["app.ini"]
+    content = rendered(declared(consul=consul, options=own), agents=["127.0.0.1:8500"], defaults={"strict": True, "vacuum": True})[
+        "app.ini"
+    ]
     assert "consul-agent = 192.0.2.9:8500\n" in content
     assert "127.0.0.1" not in content
     assert content.count("strict = ") == 1
@@ -73,10 +76,12 @@ def test_the_other_formats_say_the_same(form: str) -> None:
     options = {"need-plugin": ["python3", "consul"], "http-socket": ":8080", "module": "app:application"}
     content = rendered(declared(format=form, options=options, consul=None))[f"app.{form}"]
     if form == "xml":
-        root = ElementTree.fromstring(content)  # noqa: S314: our own output
+        root = ElementTree.fromstring(content)
         read = [(element.tag, element.text) for element in root]
     elif form == "json":
-        read = [(key, item) for key, value in json.loads(content)["uwsgi"].items() for item in (value if isinstance(value, list) else [value])]
+        read = [
+            (key, item) for key, value in json.loads(content)["uwsgi"].items() for item in (value if isinstance(value, list) else [value])
+        ]
     else:
         read = [(line.split(": ", 1)[0].strip(), line.split(": ", 1)[1]) for line in content.splitlines()[1:]]
         assert yaml.safe_load(content)["uwsgi"]["module"] == "app:application"
@@ -85,7 +90,7 @@ def test_the_other_formats_say_the_same(form: str) -> None:
 
 def test_xml_and_json_escape() -> None:
     options = {"env": 'A=<b> & "c" \\'}
-    assert ElementTree.fromstring(rendered(declared(format="xml", options=options))["app.xml"]).find("env").text == options["env"]  # type: ignore[union-attr]  # noqa: S314
+    assert ElementTree.fromstring(rendered(declared(format="xml", options=options))["app.xml"]).find("env").text == options["env"]  # type: ignore[union-attr]
     assert json.loads(rendered(declared(format="json", options=options))["app.json"])["uwsgi"]["env"] == options["env"]
 
 
@@ -133,7 +138,7 @@ def test_absence_and_another_format_leave_no_file_behind() -> None:
         ({"consul": {"service_name": "app", "service_port": 70000}}, "consul.service_port is 70000: give a port from 1 to 65535"),
         ({"consul": {"service_name": "app", "service_port": 0}}, "consul.service_port is 0"),
         ({"consul": {"service_name": "app", "service_port": True}}, "consul.service_port is true"),
-        ({"consul": {"service_name": "app", "service_tags": ["a,b"]}}, "consul.service_tags[0] is \"a,b\": a tag can't hold a comma"),
+        ({"consul": {"service_name": "app", "service_tags": ["a,b"]}}, 'consul.service_tags[0] is "a,b": a tag can\'t hold a comma'),
         ({"consul": {"service_name": "app", "service_tags": "a"}}, 'consul.service_tags is "a": give a list'),
         ({"consul": {"service_name": "app", "service_meta": {"a b": "1"}}}, 'consul.service_meta, key is "a b"'),
         ({"consul": {"service_name": "app", "check_ttl": "fast"}}, 'consul.check_ttl is "fast": give a duration'),
