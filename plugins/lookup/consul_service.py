@@ -1,0 +1,203 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: consul_service
+author: The uwsgi.consul authors (@uwsgi)
+version_added: 0.1.0
+short_description: Finds the instances of services
+description:
+  - Returns the instances of services that Consul knows, those that are healthy unless told otherwise.
+  - A service that Consul does not know has no instances. It is no error unless O(fail_on_empty) is set.
+requirements:
+  - python-consul2 or py-consul, on the controller
+extends_documentation_fragment:
+  - uwsgi.consul.connection
+  - uwsgi.consul.connection.plugins
+  - uwsgi.consul.token
+  - uwsgi.consul.token.plugins
+  - uwsgi.consul.tls
+  - uwsgi.consul.tls.plugins
+options:
+  _terms:
+    description: Names of the services.
+    type: list
+    elements: str
+    required: true
+  tags:
+    description: Only instances that have all of these tags.
+    type: list
+    elements: str
+    default: []
+  status:
+    description:
+      - The worst status that an instance may have. Its own checks and those of its node count.
+      - With V(any), instances that are critical or in maintenance are returned, too.
+    type: str
+    choices: [passing, warning, any]
+    default: passing
+  near:
+    description:
+      - Sorts the instances by the round trip time from this node. V(_agent) is the node of the agent that is asked.
+      - Unless given, the order is by node, port and ID, so that a rendered file changes only with the instances.
+    type: str
+  filter:
+    description: Only instances that match this expression of Consul's filter language.
+    type: str
+  format:
+    description:
+      - V(dict) returns each instance as a dictionary.
+      - V(address:port) and V(url) return strings, such as V(10.0.0.1:2001) and V(http://10.0.0.1:2001); a URL has the scheme
+        of O(scheme). An instance without port is then its address alone.
+    type: str
+    choices: [dict, 'address:port', url]
+    default: dict
+  scheme:
+    description: Scheme of the URLs of O(format=url).
+    type: str
+    default: http
+  fail_on_empty:
+    description: Whether it is an error when a service has no such instance.
+    type: bool
+    default: false
+notes:
+  - With O(format=dict), P(ansible.builtin.lookup#lookup) would give the dictionary itself in place of a list of one.
+    This plugin returns a list to C(lookup) and C(query) alike, however many instances there are.
+  - With the other formats C(lookup) joins the strings by commas, and C(query) returns them as a list.
+seealso:
+  - plugin: uwsgi.consul.consul_services
+    plugin_type: lookup
+  - name: Health endpoint of Consul's API
+    description: Where the data comes from, and the fields that a filter may name.
+    link: https://developer.hashicorp.com/consul/api-docs/health#list-service-instances-for-service
+"""
+
+EXAMPLES = r"""
+- name: Print each healthy server of the other datacenter
+  ansible.builtin.debug:
+    msg: "{{ item.service }} found on node {{ item.node }} ({{ item.address }}) using port {{ item.port }}"
+  loop: "{{ query('uwsgi.consul.consul_service', 'consul-demo-server', datacenter='dc2') }}"
+
+- name: Render the servers into a list for a proxy
+  ansible.builtin.debug:
+    msg: |
+      {% for server in lookup('uwsgi.consul.consul_service', 'consul-demo-server', tags=['v2']) %}
+      server {{ server.address }}:{{ server.port }} weight={{ server.weights.passing }};
+      {% endfor %}
+
+- name: Join the addresses of two services by commas
+  ansible.builtin.debug:
+    msg: "{{ lookup('uwsgi.consul.consul_service', 'redis', 'redis-cache', format='address:port') }}"
+
+- name: Stop when there is no database, and try a second agent when the first is down
+  ansible.builtin.debug:
+    msg: "{{ query('uwsgi.consul.consul_service', 'db', agents=['127.0.0.1:8500', 'consul2:8500'], fail_on_empty=true) | first }}"
+
+- name: Only instances with a certain metadata entry, of any health, the nearest first
+  ansible.builtin.debug:
+    msg: "{{ query('uwsgi.consul.consul_service', 'web', status='any', near='_agent', filter='Service.Meta.tier == \"gold\"') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: The instances, term by term. With another O(format) than V(dict), a string for each.
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: Name of the service.
+      type: str
+      sample: consul-demo-server
+    id:
+      description: ID of the instance, unique on its node.
+      type: str
+      sample: consul-demo-server-2001
+    address:
+      description: Address of the instance, or of its node where it was registered without one.
+      type: str
+      sample: 10.89.0.11
+    port:
+      description: Port of the instance, V(0) when it was registered without one.
+      type: int
+      sample: 2001
+    tags:
+      description: Tags of the instance.
+      type: list
+      elements: str
+      sample: [v2]
+    meta:
+      description: Metadata of the instance.
+      type: dict
+      sample: {tier: gold}
+    tagged_addresses:
+      description: Further addresses by name, each with RV(ignore:address) and RV(ignore:port).
+      type: dict
+      sample: {lan_ipv4: {address: 10.89.0.11, port: 2001}}
+    weights:
+      description: Weights of the instance while it is passing, and while it is warning.
+      type: dict
+      sample: {passing: 1, warning: 1}
+    status:
+      description: V(passing), V(warning), V(critical) or V(maintenance), the worst of all checks of the instance and its node.
+      type: str
+      sample: passing
+    node:
+      description: Name of the node.
+      type: str
+      sample: web1
+    node_address:
+      description: Address of the node.
+      type: str
+      sample: 10.89.0.11
+    node_meta:
+      description: Metadata of the node.
+      type: dict
+      sample: {consul-version: 1.22.7}
+    datacenter:
+      description: Datacenter of the node.
+      type: str
+      sample: dc2
+"""
+
+from ansible.utils.display import Display
+
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
+
+display = Display()
+
+
+class LookupModule(ConsulLookup):
+    def results(self, client, terms):
+        found = [instance for service in terms for instance in self._instances(client, service)]
+        if self.get_option("format") == "dict":
+            return as_list(found)
+        return [self._text(instance) for instance in found]
+
+    def _instances(self, client, service):
+        status = self.get_option("status")
+        found = services.instances(
+            client,
+            service,
+            tags=self.get_option("tags"),
+            status=status,
+            near=self.get_option("near"),
+            filter=self.get_option("filter"),
+            warn=display.warning,
+        )
+        if not found and self.get_option("fail_on_empty"):
+            kind = {"passing": "passing instance", "warning": "passing or warning instance", "any": "instance"}[status]
+            raise NotFoundError(
+                f"service {service} has no {kind} that matches",
+                advice="Is it registered, is its check passing, and may the token see it (service:read, node:read)?",
+            )
+        return found
+
+    def _text(self, instance):
+        address = f"[{instance['address']}]" if ":" in instance["address"] else instance["address"]
+        text = f"{address}:{instance['port']}" if instance["port"] else address
+        return f"{self.get_option('scheme')}://{text}" if self.get_option("format") == "url" else text

@@ -1,0 +1,189 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a request to Consul and its answer are, without input or output: every transport stands on this.
+
+Source: https://developer.hashicorp.com/consul/api-docs/api-structure
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from .errors import BadAnswerError, BadRequestError, InvalidValueError, NotFoundError, PermissionDeniedError, RequestError, ServerError
+from .settings import Settings, check_token
+
+_DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+# Consul's own limits of a blocking query, in seconds; the wait is jittered by up to a sixteenth.
+_DEFAULT_WAIT, _LONGEST_WAIT = 300.0, 600.0
+
+_PASSING_TROUBLE = re.compile(
+    r"no cluster leader|leadership|no known consul servers|rpc error|raft|not ready|EOF|time-?out|connection re(fused|set)|rate limit", re.I
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    target: path and query as they stand on the request line, never with a token in them. idempotent: whether it may be
+    sent twice. hold: for how many seconds Consul may hold the answer back.
+    """
+
+    method: str
+    target: str
+    body: bytes | None
+    token: str | None = field(repr=False)
+    idempotent: bool
+    hold: float
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.target}"
+
+    def redact(self, text: str) -> str:
+        """The text without the token, should an agent or proxy repeat it."""
+        return text.replace(self.token, "(token)") if self.token else text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An agent's answer: status, headers (by name, whatever its case), body."""
+
+    status: int
+    headers: Message
+    content: bytes
+    asked: str
+    agent: str
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def filtered_by_acls(self) -> bool:
+        """Whether Consul left results out because the token may not see them (Consul 1.11 and later say so)."""
+        return self.headers["X-Consul-Results-Filtered-By-ACLs"] == "true"
+
+    def json(self) -> Any:
+        """The decoded body; raises `BadAnswerError`."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            raise BadAnswerError(f"the answer is no JSON: {excerpt(self.text)}", asked=self.asked, agent=self.agent) from None
+
+
+def build_request(
+    settings: Settings,
+    method: str,
+    path: str,
+    params: Sequence[tuple[str, Any]] = (),
+    body: bytes | str | None = None,
+    token: str | None = None,
+    idempotent: bool | None = None,
+) -> Request:
+    """The request for a quoted *path*, with the settings' token, datacenter and consistency where the call has none.
+
+    idempotent: whether it may be sent twice; unless given, only a GET may. Raises `InvalidValueError`.
+    """
+    if not re.fullmatch(r"/[\x21-\x7e]*", path) or any(sign in path for sign in "?#"):
+        raise InvalidValueError(f"{path!r} is no path of Consul's API")
+    query = list(params)
+    names = {name for name, _value in query}
+    # What an agent itself holds has neither datacenter nor consistency.
+    if not path.startswith("/v1/agent/"):
+        if settings.datacenter and "dc" not in names:
+            query.append(("dc", settings.datacenter))
+        if method == "GET" and settings.consistency != "default" and not names & {"consistent", "stale", "cached"}:
+            query.append((settings.consistency, "1"))
+    return Request(
+        method=method,
+        target=f"{path}?{urlencode(query)}" if query else path,
+        body=body.encode() if isinstance(body, str) else body,
+        token=check_token(token) or settings.token,
+        idempotent=method == "GET" if idempotent is None else idempotent,
+        hold=hold_of(dict(query)),
+    )
+
+
+def hold_of(params: Mapping[str, Any]) -> float:
+    """For how many seconds Consul may hold the answer back: a blocking query's wait and its jitter, else 0."""
+    if "index" not in params:
+        return 0.0
+    wait = min(seconds(str(params["wait"])), _LONGEST_WAIT) if "wait" in params else _DEFAULT_WAIT
+    return wait * 17 / 16
+
+
+def seconds(duration: str) -> float:
+    """The seconds of a duration as Consul writes it (`10s`, `1m30s`, `1.5h`); raises `InvalidValueError`."""
+    if not re.fullmatch(r"(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+", duration):
+        raise InvalidValueError(f"{duration!r} is no duration such as 10s or 1m30s")
+    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in re.findall(r"([\d.]+)(ns|us|µs|ms|s|m|h)", duration))
+
+
+def segment(text: str, what: str) -> str:
+    """A name as one quoted segment of a path; raises `InvalidValueError` for what can't be a name. *what* it is goes into the error."""
+    if not isinstance(text, str) or not text.strip() or text in (".", "..") or re.search(r"[\x00-\x1f\x7f]", text):
+        raise InvalidValueError(f"{what}: {text!r} is no name")
+    return quote(text, safe="")
+
+
+def may_succeed_elsewhere(answer: Answer) -> bool:
+    """Whether another agent may answer better: overload, or a failing server or agent."""
+    # A datacenter that one agent has no path to is a matter of the cluster, or of a wrong name.
+    return answer.status == 429 or (answer.status >= 500 and "No path to datacenter" not in answer.text)
+
+
+def may_succeed_later(answer: Answer) -> bool:
+    """Whether the same request may succeed in a moment; Consul says 500 to some requests that are wrong, too."""
+    return answer.status in (429, 502, 503, 504) or (answer.status == 500 and bool(_PASSING_TROUBLE.search(answer.text)))
+
+
+def check(answer: Answer, request: Request, allow: Collection[int] = ()) -> Answer:
+    """The answer if it is a success or of a status in *allow*; else raises the error that says what to do."""
+    status = answer.status
+    if 200 <= status < 300 or status in allow:
+        return answer
+    said = request.redact(excerpt(answer.text))
+    if status < 400:
+        raise BadAnswerError(
+            f"answered by a redirect ({status}), which is never followed, for it could carry the token elsewhere",
+            asked=answer.asked,
+            agent=answer.agent,
+            advice="Give the address of the agent itself, with the right scheme (https:// for TLS)",
+        )
+    kind: type[RequestError] = BadRequestError
+    advice = ""
+    if status in (401, 403):
+        kind, advice = PermissionDeniedError, _acl_advice(answer, request)
+    elif status == 404:
+        kind = NotFoundError
+    elif status == 429 or status >= 500:
+        kind = ServerError
+        if "No path to datacenter" in answer.text:
+            advice = "Is the datacenter's name right, and are the datacenters federated (consul members -wan)?"
+        elif "No cluster leader" in answer.text:
+            advice = "The datacenter has no leader: are most of its servers up (consul operator raft list-peers)?"
+    raise kind(f"{status} {said}".rstrip(), asked=answer.asked, agent=answer.agent, advice=advice, status=status, answer=said)
+
+
+def excerpt(text: str, length: int = 300) -> str:
+    """The text on one line, cut to *length* characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[:length]}..."
+
+
+def _acl_advice(answer: Answer, request: Request) -> str:
+    if answer.status == 401 or "ACL support disabled" in answer.text:
+        return "ACLs are switched off on that agent"
+    if "ACL not found" in answer.text:
+        return "Consul does not know the token: was it deleted, or is it of another cluster?"
+    if request.token:
+        return "The token needs that permission"
+    return "No token was given: give one with that permission by token, token_file or CONSUL_HTTP_TOKEN"

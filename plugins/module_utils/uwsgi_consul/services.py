@@ -1,0 +1,126 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Services as Consul's catalog and health checks know them.
+
+Sources: https://developer.hashicorp.com/consul/api-docs/health and .../api-docs/catalog
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from .errors import BadAnswerError, InvalidValueError
+from .protocol import Answer, segment
+
+if TYPE_CHECKING:
+    from .client import Client
+
+# What an instance's status may be for each choice of `instances`.
+STATUSES: dict[str, tuple[str, ...]] = {
+    "passing": ("passing",),
+    "warning": ("passing", "warning"),
+    "any": ("passing", "warning", "critical", "maintenance"),
+}
+
+
+def instances(
+    client: Client,
+    service: str,
+    *,
+    tags: Iterable[str] = (),
+    status: str = "passing",
+    near: str | None = None,
+    filter: str | None = None,  # noqa: A002 - Consul's own term
+    datacenter: str | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """The instances of a service, as `instance` describes them; an empty list for a service that Consul does not know.
+
+    tags: an instance must have all of them. status: `passing`, `warning` (passing or warning) or `any`.
+    near: sorts by the round trip time from this node (`_agent`: the agent that is asked); unless given, the order is by
+    node, port and id, and so always the same. filter: an expression in Consul's filter language.
+    warn: is called with a sentence when the token may not see all instances. Raises `ConsulError`.
+    """
+    if status not in STATUSES:
+        raise InvalidValueError(f"status: {status!r} is none of {', '.join(STATUSES)}")
+    params: list[tuple[str, Any]] = [("tag", tag) for tag in tags]
+    if status == "passing":
+        params.append(("passing", "1"))
+    options = {"near": near, "filter": filter, "dc": datacenter}
+    params += [(name, value) for name, value in options.items() if value]
+    answer = client.request("GET", f"/v1/health/service/{segment(service, 'service')}", params)
+    _warn_of_acls(answer, f"instances of service {service}", warn)
+    found = [instance(entry, answer) for entry in _expect(list, answer)]
+    found = [entry for entry in found if entry["status"] in STATUSES[status]]
+    return found if near else sorted(found, key=lambda entry: (entry["node"], entry["port"], entry["id"]))
+
+
+def instance(entry: Any, answer: Answer) -> dict[str, Any]:
+    """One entry of `/v1/health/service/:service` as a plain mapping:
+
+    node, node_address, node_meta, datacenter; service (its name), id, address (the service's own, else the node's),
+    port (0 when it has none), tags, meta, tagged_addresses, weights (`passing` and `warning`); status: the worst of its
+    checks, `passing`, `warning` or `critical`, or `maintenance`.
+    """
+    try:
+        node, service = entry["Node"], entry["Service"]
+        return {
+            "node": node["Node"],
+            "node_address": node["Address"],
+            "node_meta": node.get("Meta") or {},
+            "datacenter": node.get("Datacenter"),
+            "service": service["Service"],
+            "id": service["ID"],
+            "address": service["Address"] or node["Address"],
+            "port": service["Port"],
+            "tags": service.get("Tags") or [],
+            "meta": service.get("Meta") or {},
+            "tagged_addresses": {
+                name: {"address": tagged["Address"], "port": tagged["Port"]}
+                for name, tagged in (service.get("TaggedAddresses") or {}).items()
+            },
+            "weights": {name.lower(): weight for name, weight in (service.get("Weights") or {"Passing": 1, "Warning": 1}).items()},
+            "status": worst_status(entry["Checks"]),
+        }
+    except (KeyError, TypeError, AttributeError):
+        raise _unexpected(answer) from None
+
+
+def worst_status(checks: Iterable[dict[str, Any]]) -> str:
+    """The status of an instance from its and its node's checks, by Consul's own rule."""
+    seen = set()
+    for check in checks:
+        if check["CheckID"] == "_node_maintenance" or check["CheckID"].startswith("_service_maintenance:"):
+            return "maintenance"
+        seen.add(check["Status"])
+    return next((status for status in ("critical", "warning") if status in seen), "passing")
+
+
+def services(client: Client, *, datacenter: str | None = None, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+    """All services of a datacenter, healthy or not, as `{"name": ..., "tags": [...]}`, sorted by name, tags sorted.
+
+    The tags are those of all instances together. warn: as for `instances`. Raises `ConsulError`.
+    """
+    answer = client.request("GET", "/v1/catalog/services", [("dc", datacenter)] if datacenter else [])
+    _warn_of_acls(answer, "services", warn)
+    found = _expect(dict, answer)
+    return [{"name": name, "tags": sorted(found[name] or [])} for name in sorted(found)]
+
+
+def _warn_of_acls(answer: Answer, what: str, warn: Callable[[str], None] | None) -> None:
+    if warn and answer.filtered_by_acls:
+        warn(f"Consul left out {what} that the token has no permission to see ({answer.asked})")
+
+
+def _expect(kind: type, answer: Answer) -> Any:
+    data = answer.json()
+    if not isinstance(data, kind):
+        raise _unexpected(answer)
+    return data
+
+
+def _unexpected(answer: Answer) -> BadAnswerError:
+    return BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)

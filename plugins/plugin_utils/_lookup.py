@@ -1,0 +1,68 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all lookups share: options, client, errors, and results that are lists whoever asks."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
+
+from ansible_collections.uwsgi.consul.plugins.module_utils._connection import ConnectionOptions
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConsulError, InvalidValueError
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
+
+display = Display()
+
+
+class ConsulLookup(LookupBase):
+    """A lookup implements `results`; it may raise any `ConsulError`."""
+
+    def results(self, client: Client, terms: list[Any]) -> list[Any]:
+        raise NotImplementedError
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
+        self.set_options(var_options=variables, direct=kwargs)
+        try:
+            self._refuse_unknown(kwargs)
+            client = _client_for(ConnectionOptions.settings(self.get_option, direct=kwargs))
+            return self.results(client, self._flatten(terms))
+        except ConsulError as error:
+            raise AnsibleLookupError(str(error)) from None
+
+    def _refuse_unknown(self, given: dict[str, Any]) -> None:
+        # Ansible ignores them, so that a misspelt `datacenter` would ask the wrong one.
+        known = set(self.option_definitions) - {"_terms"}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise InvalidValueError(f"{', '.join(unknown)}: no such option", advice=f"The options are {', '.join(sorted(known))}")
+
+
+def as_list(results: list[Any]) -> list[Any]:
+    """The results such that `lookup()` gives them as a list, too, when there is one only.
+
+    `lookup()` gives the element in place of a list of one, so that a template that loops over the instances of a service
+    would break on the day that there is a single one. A plugin is not told which of `lookup()` and `query()` asks, so the
+    callers are searched for Ansible's variable that says it; where there is none, Ansible's rule stays in force.
+    """
+    if len(results) != 1:
+        return results
+    frame = inspect.currentframe()
+    while frame is not None:
+        if "wantlist" in frame.f_locals and frame.f_globals.get("__name__", "").startswith("ansible."):
+            return results if frame.f_locals["wantlist"] else [results]
+        frame = frame.f_back
+    return results
+
+
+@functools.lru_cache(maxsize=16)
+def _client_for(settings: Settings) -> Client:
+    """One client, and so one connection, for all lookups of the process with the same settings."""
+    return Client(settings)
