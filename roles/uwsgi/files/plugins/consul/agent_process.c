@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core.h"
+#include "agent_process.h"
+
+#include <sys/signalfd.h>
+
+#include "board.h"
+#include "client.h"
+#include "clock.h"
+#include "config.h"
+#include "handover.h"
+#include "liveness.h"
+#include "memory.h"
+#include "process_setup.h"
+#include "service.h"
+#include "workers.h"
+
+/* How often the workers' table is looked at: it can't wake anybody up. Their death does, at once. */
+#define LOOK_WAITING_MS 50
+#define LOOK_MS 200
+
+/* How long a process whose master was replaced waits for its successor before it takes the service out of Consul. */
+#define REPLACED_MS 120000
+
+struct agent {
+	struct consul_config *config;
+	struct consul_board *board;
+	struct consul_predecessor *predecessor;
+	int leash;
+	int signals;
+	struct consul_http *http;
+	struct consul_client *client;
+	struct consul_workers *workers;
+	struct consul_liveness *liveness;
+	struct consul_service *service;
+	struct curl_waitfd *descriptors;
+	int64_t replaced_since; /* 0: it was not */
+	bool leaving;
+	bool ended;
+};
+
+static bool agent_open(struct agent *agent)
+{
+	agent->signals = consul_signal_descriptor(CONSUL_SIGNAL_LEAVE, CONSUL_SIGNAL_RELIEVED);
+	agent->http = agent->signals < 0 ? NULL : consul_http_new(agent->config->token_file);
+	if (!agent->http) {
+		consul_log("the agent process could not be set up");
+		return false;
+	}
+	agent->client = consul_client_new(agent->http, agent->config);
+	agent->workers = consul_workers_new(agent->board);
+	agent->liveness = consul_liveness_new(agent->board, agent->workers);
+	agent->service = consul_service_new(agent->client, agent->config, agent->board->nonce, atomic_load(&agent->board->present));
+	agent->descriptors = consul_allocate((size_t) agent->board->workers + 1, sizeof(*agent->descriptors));
+	return true;
+}
+
+static void agent_close(struct agent *agent)
+{
+	consul_service_free(agent->service);
+	consul_liveness_free(agent->liveness);
+	consul_workers_free(agent->workers);
+	consul_client_free(agent->client);
+	consul_http_free(agent->http);
+	consul_predecessor_clear(agent->predecessor);
+	consul_config_clear(agent->config);
+	free(agent->descriptors);
+	close(agent->signals);
+}
+
+static bool is_same_service(const struct agent *agent)
+{
+	return agent->predecessor->pid && !strcmp(agent->predecessor->id, agent->config->id);
+}
+
+/* The predecessor's service goes with us: its registration, if it carries our id, is ours to take back. */
+static void leave(struct agent *agent)
+{
+	bool inherited = is_same_service(agent);
+	if (agent->leaving)
+		return;
+	agent->leaving = true;
+	(inherited ? consul_predecessor_relieve : consul_predecessor_dismiss)(agent->predecessor);
+	consul_service_leave(agent->service, inherited, CONSUL_LEAVE_MS);
+}
+
+static void read_signals(struct agent *agent)
+{
+	struct signalfd_siginfo info;
+	while (read(agent->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == CONSUL_SIGNAL_RELIEVED)
+			agent->ended = true;
+		else
+			leave(agent);
+	}
+}
+
+static void watch_replacement(struct agent *agent, int64_t now)
+{
+	if (!atomic_load(&agent->board->replaced))
+		return;
+	if (!agent->replaced_since)
+		agent->replaced_since = now;
+	if (now - agent->replaced_since >= REPLACED_MS && !agent->leaving) {
+		consul_log("%s: nobody took over since the reload", agent->config->id);
+		leave(agent);
+	}
+}
+
+/* Never two that speak for the same service, never a moment without one. */
+static void take_over(struct agent *agent, const struct consul_verdict *verdict)
+{
+	if (!agent->predecessor->pid)
+		return;
+	if (is_same_service(agent)) {
+		if (verdict->complete && verdict->state != CONSUL_CRITICAL)
+			consul_predecessor_relieve(agent->predecessor);
+	} else if (consul_service_present(agent->service)) {
+		consul_predecessor_dismiss(agent->predecessor);
+	}
+	atomic_store(&agent->board->took_over, !agent->predecessor->pid);
+}
+
+static void attend(struct agent *agent, int64_t now)
+{
+	const struct consul_verdict *verdict = consul_liveness_look(agent->liveness, now);
+	watch_replacement(agent, now);
+	take_over(agent, verdict);
+	consul_service_tick(agent->service, verdict, now);
+	if (!agent->leaving)
+		atomic_store(&agent->board->present, consul_service_present(agent->service));
+}
+
+static void wait_for_more(struct agent *agent, int64_t now)
+{
+	int64_t timeout = consul_service_present(agent->service) ? LOOK_MS : LOOK_WAITING_MS;
+	int64_t due = consul_service_due(agent->service);
+	unsigned count = consul_workers_descriptors(agent->workers, agent->descriptors, (unsigned) agent->board->workers);
+	agent->descriptors[count++] = (struct curl_waitfd){.fd = agent->signals, .events = CURL_WAIT_POLLIN};
+	if (due < now + timeout)
+		timeout = due > now ? due - now : 0;
+	if (!consul_http_wait(agent->http, agent->descriptors, count, (int) timeout)) {
+		consul_log("poll() failed, the agent process ends");
+		agent->ended = true;
+	}
+}
+
+void consul_agent_process_run(struct consul_config *config, struct consul_board *board, struct consul_predecessor *predecessor, int leash,
+			      pid_t master)
+{
+	struct agent agent = {.config = config, .board = board, .predecessor = predecessor, .leash = leash};
+	if (!consul_process_setup(&agent.leash, master) || !agent_open(&agent))
+		_exit(1);
+	srandom((unsigned) getpid() ^ (unsigned) consul_now());
+	while (!agent.ended) {
+		int64_t now = consul_now();
+		read_signals(&agent);
+		attend(&agent, now);
+		if (consul_service_left(agent.service))
+			agent.ended = true;
+		else
+			wait_for_more(&agent, now);
+	}
+	close(agent.leash);
+	agent_close(&agent);
+	_exit(0);
+}

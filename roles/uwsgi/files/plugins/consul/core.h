@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * uWSGI's own header, whose warnings are not ours, and how this plugin writes to uWSGI's log. */
+#ifndef CONSUL_CORE_H
+#define CONSUL_CORE_H
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wall"
+#pragma GCC diagnostic ignored "-Wextra"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include <uwsgi.h>
+#pragma GCC diagnostic pop
+
+extern struct uwsgi_server uwsgi;
+
+#define consul_log(...) consul_log_line(__VA_ARGS__, "")
+#define consul_log_line(format, ...) uwsgi_log_verbose("[consul] " format "%s\n", __VA_ARGS__)
+
+#endif

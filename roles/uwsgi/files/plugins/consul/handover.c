@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core.h"
+#include "handover.h"
+
+#include "agent_process.h"
+#include "board.h"
+#include "memory.h"
+
+#define VARIABLE "UWSGI_CONSUL_HANDOVER"
+
+/* Only a child of this very process can be its predecessor: whatever else the environment says is not for us. */
+static bool is_our_child(pid_t pid)
+{
+	return pid > 1 && waitpid(pid, NULL, WNOHANG) == 0;
+}
+
+static void parse(const char *text, struct consul_predecessor *predecessor)
+{
+	char *after;
+	long pid = strtol(text, &after, 10);
+	if (*after != ' ' || strlen(after + 1) < CONSUL_NONCE_LENGTH + 2 || after[1 + CONSUL_NONCE_LENGTH] != ' ')
+		return;
+	if (pid != (long) (pid_t) pid || !is_our_child((pid_t) pid))
+		return;
+	predecessor->pid = (pid_t) pid;
+	predecessor->nonce = consul_copy(after + 1, CONSUL_NONCE_LENGTH);
+	predecessor->id = consul_format("%s", after + 1 + CONSUL_NONCE_LENGTH + 1);
+}
+
+void consul_handover_take(struct consul_predecessor *predecessor)
+{
+	const char *text = getenv(VARIABLE);
+	memset(predecessor, 0, sizeof(*predecessor));
+	if (!text)
+		return;
+	parse(text, predecessor);
+	if (unsetenv(VARIABLE))
+		uwsgi_error("[consul] unsetenv()");
+}
+
+void consul_handover_leave(pid_t pid, const char *nonce, const char *id)
+{
+	char *text = consul_format("%d %s %s", (int) pid, nonce, id);
+	if (setenv(VARIABLE, text, 1))
+		uwsgi_error("[consul] setenv()");
+	free(text);
+}
+
+static void tell(struct consul_predecessor *predecessor, int signum)
+{
+	if (predecessor->pid && kill(predecessor->pid, signum) && errno != ESRCH)
+		uwsgi_error("[consul] kill()");
+	consul_predecessor_clear(predecessor);
+}
+
+void consul_predecessor_dismiss(struct consul_predecessor *predecessor)
+{
+	tell(predecessor, CONSUL_SIGNAL_LEAVE);
+}
+
+void consul_predecessor_relieve(struct consul_predecessor *predecessor)
+{
+	tell(predecessor, CONSUL_SIGNAL_RELIEVED);
+}
+
+void consul_predecessor_clear(struct consul_predecessor *predecessor)
+{
+	free(predecessor->nonce);
+	free(predecessor->id);
+	memset(predecessor, 0, sizeof(*predecessor));
+}

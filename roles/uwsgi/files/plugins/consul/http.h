@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * HTTP exchanges with one agent, side by side in one event loop, over connections that stay open. */
+#ifndef CONSUL_HTTP_H
+#define CONSUL_HTTP_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct consul_address;
+struct consul_http;
+struct consul_exchange;
+
+struct consul_answer {
+	long status; /* 0: the agent did not answer, and `error` says why */
+	const char *body; /* ended by 0 */
+	size_t length;
+	const char *error;
+	const char *agent; /* whose answer it is */
+};
+
+typedef void (*consul_answered)(void *context, const struct consul_answer *answer);
+
+struct consul_request {
+	const char *method;
+	const char *path; /* with its query, escaped */
+	const char *body; /* JSON, or NULL */
+	long timeout_ms;
+};
+
+/* NULL when libcurl has no memory or no descriptor left. `token_file` may be NULL. */
+struct consul_http *consul_http_new(const char *token_file);
+void consul_http_free(struct consul_http *http);
+
+/* Starts an exchange; `answered` is called once from consul_http_wait(), unless it is cancelled before. NULL: it could not start. */
+struct consul_exchange *consul_http_start(struct consul_http *http, const struct consul_address *agent, const struct consul_request *request,
+					  consul_answered answered, void *context);
+void consul_exchange_cancel(struct consul_exchange *exchange);
+
+/* Waits for the exchanges and for the caller's descriptors, at most so long, and delivers what has come. False when poll() failed. */
+bool consul_http_wait(struct consul_http *http, struct curl_waitfd *others, unsigned count, int timeout_ms);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * The plugin `consul`: what the core calls, and when. */
+#include "core.h"
+
+#include "abi.h"
+#include "config.h"
+#include "handover.h"
+#include "option_table.h"
+#include "options.h"
+#include "port.h"
+#include "stop.h"
+#include "supervisor.h"
+
+static struct consul_config config;
+static struct consul_predecessor predecessor;
+static bool wrapped;
+
+/* A wrong value stops the instance: half a registration is worse than none. */
+static void end_if(char *problem)
+{
+	if (!problem)
+		return;
+	consul_log("%s", problem);
+	free(problem);
+	exit(1);
+}
+
+static void loaded(void)
+{
+	consul_abi_check();
+	consul_handover_take(&predecessor);
+}
+
+static int options_known(void)
+{
+	end_if(consul_config_read(&consul_options, &config));
+	if (config.name)
+		consul_stop_hook_emperor();
+	else
+		consul_predecessor_dismiss(&predecessor);
+	return 0;
+}
+
+static void sockets_bound(void)
+{
+	if (!config.name)
+		return;
+	end_if(consul_config_complete(&config, uwsgi.hostname, consul_port_of_sockets()));
+	if (!uwsgi.master_process) {
+		consul_log("consul-service-name = %s: it needs the master process, so master = true is right", config.name);
+		exit(1);
+	}
+	if (!consul_supervisor_prepare(&config, &predecessor)) {
+		uwsgi_error("[consul] set-up");
+		exit(1);
+	}
+}
+
+static void master_turns(void)
+{
+	if (!config.name)
+		return;
+	if (!wrapped)
+		consul_stop_wrap_signals();
+	wrapped = true;
+	consul_supervisor_cycle();
+}
+
+/* The core calls this for a stop as well as for a reload. */
+static void master_ends(void)
+{
+	if (!config.name)
+		return;
+	if (uwsgi_instance_is_reloading && !consul_supervisor_is_stopping())
+		consul_supervisor_hand_over();
+	else
+		consul_supervisor_stop();
+}
+
+__attribute__((visibility("default"))) struct uwsgi_plugin consul_plugin = {
+	.name = "consul",
+	.options = consul_option_table,
+	.on_load = loaded,
+	.init = options_known,
+	.preinit_apps = sockets_bound,
+	.master_cycle = master_turns,
+	.master_cleanup = master_ends,
+};

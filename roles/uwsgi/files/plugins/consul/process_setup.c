@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core.h"
+#include "process_setup.h"
+
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+
+#include "agent_process.h"
+
+#define KEPT 3
+
+static void close_from(int first)
+{
+#ifdef SYS_close_range
+	if (!syscall(SYS_close_range, (unsigned) first, ~0U, 0))
+		return;
+#endif
+	for (int i = first; i < (int) uwsgi.max_fd; i++)
+		close(i);
+}
+
+/* Sockets of the instance, of its Emperor and of its apps: held open here, they would outlive the instance. */
+static bool close_inherited(int *kept)
+{
+	if (*kept != KEPT && dup2(*kept, KEPT) < 0)
+		return false;
+	*kept = KEPT;
+	close_from(KEPT + 1);
+	return true;
+}
+
+static bool drop_root(void)
+{
+	if (geteuid() != 0 || (!uwsgi.uid && !uwsgi.gid))
+		return true;
+	if (uwsgi.gid && (setgroups(0, NULL) || setgid(uwsgi.gid)))
+		return false;
+	return !uwsgi.uid || !setuid(uwsgi.uid);
+}
+
+/* After dropping root, since a change of identity takes this back. */
+static bool follow_master(pid_t master)
+{
+	if (prctl(PR_SET_PDEATHSIG, CONSUL_SIGNAL_LEAVE))
+		return false;
+	return getppid() == master || !raise(CONSUL_SIGNAL_LEAVE);
+}
+
+bool consul_process_setup(int *kept, pid_t master)
+{
+	uwsgi.mypid = getpid(); /* or the core takes us for the master */
+	if (close_inherited(kept) && drop_root() && follow_master(master))
+		return true;
+	uwsgi_error("[consul] agent process");
+	return false;
+}
+
+int consul_signal_descriptor(int one, int other)
+{
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, one);
+	sigaddset(&signals, other);
+	int descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (descriptor < 0)
+		uwsgi_error("[consul] signalfd()");
+	return descriptor;
+}

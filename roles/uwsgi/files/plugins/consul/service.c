@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core.h"
+#include "service.h"
+
+#include "client.h"
+#include "clock.h"
+#include "config.h"
+#include "memory.h"
+#include "registration.h"
+#include "values.h"
+
+#define NEVER INT64_MAX
+#define FIRST_RETRY_MS 250
+#define LONGEST_RETRY_MS 10000
+
+enum phase { WAITING, PRESENT, LEAVING, LEFT };
+
+struct consul_service {
+	struct consul_client *client;
+	const struct consul_config *config;
+	const char *nonce;
+	enum phase phase;
+	struct consul_call *call; /* the one under way, or NULL */
+	bool touched; /* a registration of ours was sent */
+	bool unknown; /* the agent has to be told all again */
+	bool told; /* `told_state` is what the agent has */
+	enum consul_state told_state;
+	struct consul_verdict verdict; /* what the call under way tells */
+	int64_t due;
+	unsigned failures;
+	char *trouble; /* as last logged, or NULL */
+	int64_t leave_by;
+};
+
+struct consul_service *consul_service_new(struct consul_client *client, const struct consul_config *config, const char *nonce, bool present)
+{
+	struct consul_service *service = consul_allocate(1, sizeof(*service));
+	service->client = client;
+	service->config = config;
+	service->nonce = nonce;
+	service->phase = present ? PRESENT : WAITING;
+	service->touched = present;
+	return service;
+}
+
+static void drop_call(struct consul_service *service)
+{
+	if (service->call)
+		consul_call_cancel(service->call);
+	service->call = NULL;
+}
+
+void consul_service_free(struct consul_service *service)
+{
+	drop_call(service);
+	free(service->trouble);
+	free(service);
+}
+
+/* What the log says of an answer that is no success. */
+static char *describe(const struct consul_answer *answer)
+{
+	char *text = consul_printable(answer->status ? answer->body : answer->error);
+	char *line = answer->status ? consul_format("agent %s answers %ld: %s", answer->agent, answer->status, text)
+				    : consul_format("agent %s does not answer: %s", answer->agent, text);
+	free(text);
+	return line;
+}
+
+/* One line per change: the same trouble again is not news. */
+static void log_trouble(struct consul_service *service, const struct consul_answer *answer)
+{
+	char *key = consul_format("%s %ld", answer->agent, answer->status);
+	if (!service->trouble || strcmp(service->trouble, key)) {
+		char *line = describe(answer);
+		consul_log("%s: %s; trying again", service->config->id, line);
+		free(line);
+	}
+	free(service->trouble);
+	service->trouble = key;
+}
+
+static int64_t retry_delay(const struct consul_service *service)
+{
+	int64_t most = service->config->ttl_ms / 3;
+	int64_t delay = FIRST_RETRY_MS;
+	for (unsigned i = 1; i < service->failures && delay < LONGEST_RETRY_MS; i++)
+		delay *= 2;
+	if (most > LONGEST_RETRY_MS)
+		most = LONGEST_RETRY_MS;
+	if (delay > most)
+		delay = most;
+	/* Many instances lose the same agent at once, and should not come back to it at once. */
+	return delay / 2 + random() % (delay / 2 + 1);
+}
+
+static void failed(struct consul_service *service, const struct consul_answer *answer)
+{
+	service->failures++;
+	service->due = consul_now() + retry_delay(service);
+	log_trouble(service, answer);
+}
+
+static void succeeded(struct consul_service *service)
+{
+	if (service->trouble)
+		consul_log("%s: Consul answers again", service->config->id);
+	free(service->trouble);
+	service->trouble = NULL;
+	service->failures = 0;
+}
+
+static void start(struct consul_service *service, const char *method, char *path, char *body, long most_ms, consul_answered answered)
+{
+	struct consul_request request = {method, path, body, most_ms};
+	service->call = consul_call_start(service->client, &request, answered, service);
+	if (!service->call)
+		answered(service, &(struct consul_answer){.error = "no request could be started", .agent = service->config->agents[0].name, .body = ""});
+	free(path);
+	free(body);
+}
+
+static long patience(const struct consul_service *service)
+{
+	return service->config->timeout_ms * (long) service->config->agents_count;
+}
+
+static bool is_unknown(const struct consul_answer *answer)
+{
+	/* Agents before 1.11 have no 404 for a check that they do not know. */
+	return answer->status == 404 || (answer->status == 500 && (strstr(answer->body, "does not have associated TTL") || strstr(answer->body, "Unknown check")));
+}
+
+static void registered(void *context, const struct consul_answer *answer)
+{
+	struct consul_service *service = context;
+	service->call = NULL;
+	if (answer->status != 200) {
+		failed(service, answer);
+		return;
+	}
+	succeeded(service);
+	consul_log("%s: registered as %s, port %d, at agent %s (%s)", service->config->id, service->config->name, service->config->port, answer->agent,
+		   service->verdict.note);
+	service->phase = PRESENT;
+	service->unknown = false;
+	service->told = false; /* an existing check keeps its state and note: tell ours */
+	service->due = 0;
+}
+
+static void updated(void *context, const struct consul_answer *answer)
+{
+	struct consul_service *service = context;
+	service->call = NULL;
+	if (is_unknown(answer)) {
+		consul_log("%s: agent %s has lost it, registering again", service->config->id, answer->agent);
+		service->unknown = true;
+		service->due = 0;
+		return;
+	}
+	if (answer->status != 200) {
+		failed(service, answer);
+		return;
+	}
+	succeeded(service);
+	if (service->told && service->told_state != service->verdict.state)
+		consul_log("%s: %s -> %s (%s)", service->config->id, consul_state_name(service->told_state), consul_state_name(service->verdict.state),
+			   service->verdict.note);
+	service->told = true;
+	service->told_state = service->verdict.state;
+	service->due = consul_now() + service->config->ttl_ms / 3;
+}
+
+static void register_now(struct consul_service *service)
+{
+	service->touched = true;
+	start(service, "PUT", consul_registration_path(), consul_registration_body(service->config, service->nonce, service->verdict.state),
+	      patience(service), registered);
+}
+
+static void update_now(struct consul_service *service)
+{
+	start(service, "PUT", consul_update_path(service->config), consul_update_body(service->verdict.state, service->verdict.note), patience(service),
+	      updated);
+}
+
+static bool is_news(const struct consul_service *service, const struct consul_verdict *verdict)
+{
+	return service->told && !service->failures && service->told_state != verdict->state;
+}
+
+void consul_service_tick(struct consul_service *service, const struct consul_verdict *verdict, int64_t now)
+{
+	bool due = now >= service->due;
+	if (service->call)
+		return;
+	if (service->phase == WAITING && due && verdict->complete && verdict->state != CONSUL_CRITICAL) {
+		service->verdict = *verdict;
+		register_now(service);
+	} else if (service->phase == PRESENT && (due || is_news(service, verdict))) {
+		service->verdict = *verdict;
+		(service->unknown ? register_now : update_now)(service);
+	}
+}
+
+int64_t consul_service_due(const struct consul_service *service)
+{
+	return service->call || service->phase != PRESENT ? NEVER : service->due;
+}
+
+bool consul_service_present(const struct consul_service *service)
+{
+	return service->phase == PRESENT;
+}
+
+static void leave_with(struct consul_service *service, const char *what)
+{
+	consul_log("%s: %s", service->config->id, what);
+	service->phase = LEFT;
+}
+
+static void leave_with_trouble(struct consul_service *service, const struct consul_answer *answer)
+{
+	char *line = describe(answer);
+	consul_log("%s: not deregistered, it will be critical after its TTL: %s", service->config->id, line);
+	free(line);
+	service->phase = LEFT;
+}
+
+static void deregistered(void *context, const struct consul_answer *answer)
+{
+	struct consul_service *service = context;
+	service->call = NULL;
+	if (answer->status == 200 || answer->status == 404)
+		leave_with(service, "deregistered");
+	else
+		leave_with_trouble(service, answer);
+}
+
+static long time_to_leave(const struct consul_service *service)
+{
+	int64_t left = service->leave_by - consul_now();
+	return left > 0 ? (long) left : 0;
+}
+
+static void looked_up(void *context, const struct consul_answer *answer)
+{
+	struct consul_service *service = context;
+	service->call = NULL;
+	if (answer->status == 404)
+		leave_with(service, "was not registered any more");
+	else if (answer->status != 200)
+		leave_with_trouble(service, answer);
+	else if (consul_lookup_owner(answer->body, answer->length, service->nonce) == CONSUL_ANOTHERS)
+		leave_with(service, "another instance has registered this id, it stays");
+	else
+		start(service, "PUT", consul_deregistration_path(service->config), NULL, time_to_leave(service), deregistered);
+}
+
+void consul_service_leave(struct consul_service *service, bool claim, long most_ms)
+{
+	if (service->phase == LEAVING || service->phase == LEFT)
+		return;
+	drop_call(service);
+	service->leave_by = consul_now() + most_ms;
+	if (!service->touched && !claim) {
+		service->phase = LEFT;
+		return;
+	}
+	service->phase = LEAVING;
+	start(service, "GET", consul_lookup_path(service->config), NULL, time_to_leave(service), looked_up);
+}
+
+bool consul_service_left(const struct consul_service *service)
+{
+	return service->phase == LEFT;
+}

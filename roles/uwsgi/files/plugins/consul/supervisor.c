@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core.h"
+#include "supervisor.h"
+
+#include <poll.h>
+
+#include "agent_process.h"
+#include "board.h"
+#include "clock.h"
+#include "config.h"
+#include "handover.h"
+
+/* An agent process that dies at once is not started more often than this. */
+#define RESTART_MS 1000
+
+static struct {
+	struct consul_config *config;
+	struct consul_predecessor *predecessor;
+	struct consul_board *board;
+	volatile pid_t child; /* 0: none */
+	int leash; /* becomes readable when the child has done all it had to do, or is dead */
+	int64_t started;
+	volatile sig_atomic_t stopped; /* never start it again */
+} supervisor = {.leash = -1};
+
+bool consul_supervisor_prepare(struct consul_config *config, struct consul_predecessor *predecessor)
+{
+	char nonce[CONSUL_NONCE_LENGTH + 1];
+	bool inherited = predecessor->pid && !strcmp(predecessor->id, config->id);
+	if (inherited)
+		memcpy(nonce, predecessor->nonce, sizeof(nonce));
+	else if (!consul_nonce_make(nonce))
+		return false;
+	supervisor.config = config;
+	supervisor.predecessor = predecessor;
+	supervisor.board = consul_board_new(nonce, uwsgi.numproc);
+	return supervisor.board != NULL;
+}
+
+static bool child_is_done(int timeout_ms)
+{
+	struct pollfd poller = {.fd = supervisor.leash, .events = POLLIN};
+	return supervisor.leash < 0 || poll(&poller, 1, timeout_ms) > 0;
+}
+
+static void forget_child(void)
+{
+	if (supervisor.leash >= 0)
+		close(supervisor.leash);
+	supervisor.leash = -1;
+	supervisor.child = 0;
+}
+
+static void fork_child(int leash[2])
+{
+	sigset_t all, before;
+	pid_t master = getpid();
+	/* The master's handlers must never run in the child. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	if (atomic_load(&supervisor.board->took_over))
+		consul_predecessor_clear(supervisor.predecessor);
+	pid_t child = uwsgi_fork("uWSGI consul agent process");
+	if (child == 0)
+		consul_agent_process_run(supervisor.config, supervisor.board, supervisor.predecessor, leash[1], master);
+	if (child > 0) {
+		supervisor.child = child;
+		supervisor.leash = leash[0];
+		consul_log("agent process started (pid %d)", (int) child);
+	} else {
+		uwsgi_error("[consul] fork()");
+		close(leash[0]);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void start_child(void)
+{
+	int leash[2];
+	supervisor.started = consul_now();
+	if (pipe2(leash, O_CLOEXEC)) {
+		uwsgi_error("[consul] pipe()");
+		return;
+	}
+	fork_child(leash);
+	close(leash[1]);
+}
+
+bool consul_supervisor_is_stopping(void)
+{
+	return uwsgi_instance_is_dying || (uwsgi_instance_is_reloading && uwsgi.exit_on_reload);
+}
+
+void consul_supervisor_cycle(void)
+{
+	consul_board_publish(supervisor.board);
+	if (consul_supervisor_is_stopping()) {
+		consul_supervisor_stop();
+		return;
+	}
+	if (uwsgi_instance_is_reloading || supervisor.stopped)
+		return;
+	if (supervisor.child && child_is_done(0)) {
+		consul_log("agent process %d is dead, starting another one", (int) supervisor.child);
+		forget_child();
+	}
+	if (!supervisor.child && (!supervisor.started || consul_now() - supervisor.started >= RESTART_MS))
+		start_child();
+}
+
+void consul_supervisor_stop(void)
+{
+	int error = errno;
+	int64_t deadline = consul_now() + CONSUL_STOP_MS;
+	if (!supervisor.stopped && supervisor.child) {
+		supervisor.stopped = 1;
+		if (!kill(supervisor.child, CONSUL_SIGNAL_LEAVE))
+			for (int64_t left = CONSUL_STOP_MS; left > 0 && !child_is_done((int) left);)
+				left = deadline - consul_now();
+	}
+	supervisor.stopped = 1;
+	errno = error;
+}
+
+void consul_supervisor_hand_over(void)
+{
+	atomic_store(&supervisor.board->mode, CONSUL_RELOADING);
+	atomic_store(&supervisor.board->replaced, true);
+	if (supervisor.child)
+		consul_handover_leave(supervisor.child, supervisor.board->nonce, supervisor.config->id);
+}

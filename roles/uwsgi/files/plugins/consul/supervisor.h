@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * The master's side: starts the agent process, starts it again when it dies, ends it. */
+#ifndef CONSUL_SUPERVISOR_H
+#define CONSUL_SUPERVISOR_H
+
+#include <stdbool.h>
+
+struct consul_config;
+struct consul_predecessor;
+
+/* In the process that will be the master, before it forks anything. Both arguments must live as long. False: no memory, no random bytes. */
+bool consul_supervisor_prepare(struct consul_config *config, struct consul_predecessor *predecessor);
+
+/* At each turn of the master's loop. */
+void consul_supervisor_cycle(void);
+
+/* Has the service deregistered and waits until it is, at most CONSUL_STOP_MS. Safe in a signal handler, and more than once. */
+void consul_supervisor_stop(void);
+
+/* Just before the master becomes another program. */
+void consul_supervisor_hand_over(void);
+
+/* Reloads that end the instance are stops. */
+bool consul_supervisor_is_stopping(void);
+
+#endif

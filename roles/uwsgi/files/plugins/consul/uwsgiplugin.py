@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Read by `uwsgi --build-plugin`: what to compile and with what.
+import os
+import subprocess
+
+NAME = "consul"
+
+
+def pkg_config(what, fallback):
+    """What pkg-config says of libcurl and jansson, or the usual answer where it is not installed."""
+    try:
+        return subprocess.check_output(["pkg-config", what, "libcurl", "jansson"]).decode().split()
+    except (OSError, subprocess.CalledProcessError):
+        return fallback
+
+
+CFLAGS = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-Wextra", *pkg_config("--cflags", [])]
+CFLAGS += os.environ.get("UWSGI_CONSUL_CFLAGS", "").split()
+LDFLAGS = os.environ.get("UWSGI_CONSUL_LDFLAGS", "").split()
+LIBS = pkg_config("--libs", ["-lcurl", "-ljansson"])
+GCC_LIST = [
+    "plugin",
+    "abi",
+    "options",
+    "config",
+    "address",
+    "values",
+    "memory",
+    "port",
+    "board",
+    "supervisor",
+    "stop",
+    "handover",
+    "agent_process",
+    "process_setup",
+    "service",
+    "registration",
+    "liveness",
+    "workers",
+    "client",
+    "http",
+    "token",
+]

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * What the options' values may look like. */
+#ifndef CONSUL_VALUES_H
+#define CONSUL_VALUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* `10`, `10s`, `500ms`, `1m`, `2h`: false for anything else and for more than a year. */
+bool consul_parse_duration(const char *text, long *milliseconds);
+
+/* 1 to 65535, digits only. */
+bool consul_parse_port(const char *text, int *port);
+
+/* Not empty, valid UTF-8, no control characters: what Consul and a person can both read. */
+bool consul_is_clean(const char *text);
+
+/* The text without blanks at both ends; the caller frees it. */
+char *consul_trim(const char *text, size_t length);
+
+/* The text fit for a log line: control characters shown as `?`, cut after 200 bytes; the caller frees it. */
+char *consul_printable(const char *text);
+
+#endif
