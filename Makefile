@@ -47,7 +47,7 @@ lint: venv
 	ruff format --check
 	yamllint --strict .
 	mypy
-	shellcheck .ci/run molecule/lab/prerequisites molecule/demo/run
+	shellcheck .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/artifact tests/run/demo tests/run/sanity
 	ansible-lint --offline
 	antsibull-changelog lint
 
@@ -57,7 +57,7 @@ unit: venv
 
 .PHONY: sanity
 sanity: venv  ## ansible-test sanity on what the artifact holds
-	tests/sanity/run
+	tests/run/sanity
 
 .PHONY: integration
 integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
@@ -66,7 +66,7 @@ integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
 
 .PHONY: artifact
 artifact: venv  ## Build the collection, install it into an empty path and run it from there
-	CONSUL_BIN="$$($(LAB) consul --binary)" tests/artifact/run
+	CONSUL_BIN="$$($(LAB) consul --binary)" tests/run/artifact
 
 # One scenario alone: make scenario-default, make scenario-datacenters
 .PHONY: scenario-%
@@ -77,7 +77,7 @@ scenario-%: venv
 
 .PHONY: test-demo
 test-demo: venv  ## make demo twice, with what it must show
-	tests/demo/run
+	tests/run/demo
 
 .PHONY: test
 test: check sanity artifact integration scenario-default scenario-datacenters test-demo  ## Everything that CI runs

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The demo's client: prints every server of every datacenter that the local Consul agent knows to be alive, again at each change."""
 
 import argparse
