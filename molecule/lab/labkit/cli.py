@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import console, engine, hosts, plan
+from . import archive, console, engine, hosts, paths, plan, ssh
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +40,22 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("hosts", nargs="*", metavar="HOST", help="only these hosts")
         command.add_argument("--engine", choices=("podman", "docker"), default="", help="default: LAB_ENGINE, else podman, else docker")
         command.set_defaults(run=run)
+
+    inside = commands.add_parser(
+        "exec", help="run a command on a host, as root and by ssh", description="Run a command on a host, or a shell."
+    )
+    inside.add_argument("inventory", type=Path)
+    inside.add_argument("host", metavar="HOST")
+    inside.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="without one: a shell")
+    inside.set_defaults(run=_exec)
+
+    consul = commands.add_parser(
+        "consul",
+        help="print the path of Consul's release archive",
+        description="Print the path of Consul's release archive. CONSUL_ARCHIVE names one, CONSUL_VERSION another version.",
+    )
+    consul.add_argument("--binary", action="store_true", help="unpack it for this machine and print the binary's path")
+    consul.set_defaults(run=_consul)
     return parser
 
 
@@ -54,3 +72,18 @@ def _down(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     return 0 if hosts.status(engine.find(arguments.engine), plan.read(arguments.inventory)) else 1
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    (host,) = plan.read(arguments.inventory).only([arguments.host])
+    terminal = ["-t"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+    command = ssh.command(host.address, *terminal)
+    os.execvp(command[0], [*command, *([shlex.join(arguments.command)] if arguments.command else [])])  # noqa: S606
+
+
+def _consul(arguments: argparse.Namespace) -> int:
+    request = archive.wanted()
+    with paths.locked(request.cache):
+        path = archive.find(request, archive.sources())
+        print(archive.binary(path, request.cache) if arguments.binary else path)
+    return 0

@@ -34,14 +34,14 @@ def options() -> list[str]:
     ]
 
 
-def command(address: str) -> list[str]:
-    return ["ssh", *options(), f"root@{address}"]
+def command(address: str, *more: str) -> list[str]:
+    return ["ssh", *options(), *more, f"root@{address}"]
 
 
 def ask(address: str, question: str, timeout: float) -> subprocess.CompletedProcess[str]:
     """One question to a host over a connection of its own."""
     quick = ["-o", "BatchMode=yes", "-o", "ControlPath=none", "-o", f"ConnectTimeout={max(1, int(timeout))}"]
-    return console.run(["ssh", *options(), *quick, f"root@{address}", question], check=False, timeout=timeout)
+    return console.run([*command(address, *quick), question], check=False, timeout=timeout)
 
 
 def forget(address: str) -> None:
