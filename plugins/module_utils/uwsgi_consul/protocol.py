@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from .errors import BadAnswerError, BadRequestError, InvalidValueError, NotFoundError, PermissionDeniedError, RequestError, ServerError
-from .settings import Settings, check_token
+from .settings import Settings, check_consistency, check_token
 
 _DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Consul's own limits of a blocking query, in seconds; the wait is jittered by up to a sixteenth.
@@ -86,6 +86,7 @@ def build_request(
     params: Sequence[tuple[str, Any]] = (),
     body: bytes | str | None = None,
     token: str | None = None,
+    consistency: str | None = None,
     idempotent: bool | None = None,
 ) -> Request:
     """The request for a quoted *path*, with the settings' token, datacenter and consistency where the call has none.
@@ -100,8 +101,9 @@ def build_request(
     if not path.startswith("/v1/agent/"):
         if settings.datacenter and "dc" not in names:
             query.append(("dc", settings.datacenter))
-        if method == "GET" and settings.consistency != "default" and not names & {"consistent", "stale", "cached"}:
-            query.append((settings.consistency, "1"))
+        consistency = check_consistency(consistency) or settings.consistency
+        if method == "GET" and consistency != "default" and not names & {"consistent", "stale", "cached"}:
+            query.append((consistency, "1"))
     return Request(
         method=method,
         target=f"{path}?{urlencode(query)}" if query else path,

@@ -157,7 +157,7 @@ class Settings:
             token=check_token(_read_token(token_file) if token_file else token),
             timeout=_timeout(timeout),
             datacenter=_datacenter(datacenter),
-            consistency=_consistency(consistency),
+            consistency=check_consistency(consistency) or CONSISTENCY_MODES[0],
             ca_path=ca_path or _from_environment("ca_path", environ),
             client_cert=client_cert,
             client_key=client_key,
@@ -173,6 +173,13 @@ def check_token(token: str | None) -> str | None:
     if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise InvalidValueError("token: holds a character that no token has, such as a space or a line break")
     return token
+
+
+def check_consistency(mode: str | None) -> str | None:
+    """The consistency mode if there is such a one, `None` for none; raises `InvalidValueError`."""
+    if mode is not None and mode not in CONSISTENCY_MODES:
+        raise InvalidValueError(f"consistency: {mode!r} is none of {', '.join(CONSISTENCY_MODES)}")
+    return mode
 
 
 def _from_environment(option: str, environ: Mapping[str, str]) -> str | None:
@@ -212,12 +219,6 @@ def _datacenter(given: str | None) -> str | None:
     if given is not None and not re.fullmatch(r"[\w-]+", given, re.ASCII):
         raise InvalidValueError(f"datacenter: {given!r} is no name of a datacenter", advice="It has letters, digits, - and _ only")
     return given
-
-
-def _consistency(given: str | None) -> str:
-    if given is not None and given not in CONSISTENCY_MODES:
-        raise InvalidValueError(f"consistency: {given!r} is none of {', '.join(CONSISTENCY_MODES)}")
-    return given or "default"
 
 
 def _read_token(path: str) -> str:
