@@ -6,7 +6,8 @@
 #include "board.h"
 #include "memory.h"
 
-#define VARIABLE "UWSGI_CONSUL_HANDOVER"
+/* Not UWSGI_...: the core takes those for options. */
+#define VARIABLE "CONSUL_PLUGIN_HANDOVER"
 
 /* Only a child of this very process can be its predecessor: whatever else the environment says is not for us. */
 static bool is_our_child(pid_t pid)
