@@ -19,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except console.LabError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as in `status | head`: nobody reads on
+        return 1
     except KeyboardInterrupt:
         print("Interrupted. What is there is used again by the next run.", file=sys.stderr)
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import shutil
@@ -40,7 +41,8 @@ class Engine:
     def create_arguments(self, lab: Lab, host: Host, image: str) -> list[str]:
         """All that makes this container what it is: a change of any of these means a new container."""
         return [
-            *("--hostname", host.name, "--network", lab.network, "--ip", host.address, "--network-alias", host.name),
+            *("--hostname", host.name, "--network", lab.network, "--network-alias", host.name),
+            *("--ip", host.address, "--mac-address", mac_address(host.address)),
             *(word for publish in host.publish for word in ("--publish", str(publish))),
             *(word for limit in LIMITS for word in ("--ulimit", limit)),
             *self._host_flags(host.init),
@@ -68,6 +70,11 @@ class Engine:
 # systemd takes its own command line for the kernel's: from version 256 on it wants to be told that the old cgroups are all right.
 _SYSTEMD = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 _SSHD = ("/usr/local/sbin/lab-sshd",)
+
+
+def mac_address(address: str) -> str:
+    """The same for the same address: neighbours that remember a host reach it at once after it was made anew."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *ipaddress.IPv4Address(address).packed))
 
 
 def find(wanted: str = "") -> Engine:

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from . import console, image, paths, ssh
 from .console import LabError
@@ -87,20 +88,36 @@ def _ensure_network(engine: Engine, lab: Lab) -> None:
         console.say(f"The network {lab.network} is {', '.join(subnets)} and is to be {lab.subnet}: removing it and its containers")
         _remove(engine, list(_containers(engine, lab)))
         engine.run("network", "rm", lab.network)
-    routes = console.run(["ip", "-4", "-json", "route", "show"], check=False).stdout
-    if collision := colliding_route(lab.subnet, json.loads(routes or "[]")):
+    if collision := colliding_network(lab.subnet, _networks(engine)) or colliding_route(lab.subnet, _routes()):
         raise LabError(
-            f"The lab {lab.name} wants {lab.subnet}, but this machine already reaches {collision}.\n"
-            "    Remove that network (another lab's: lab.py down), or give the hosts addresses in another /24 in the inventory."
+            f"The lab {lab.name} wants {lab.subnet}, but this machine already has {collision}.\n"
+            "    Remove that (another lab: lab.py down), or give the hosts addresses in another /24 in the inventory."
         )
     console.say(f"Making the network {lab.network}, {lab.subnet}")
     engine.run("network", "create", "--subnet", str(lab.subnet), "--label", f"{LAB_LABEL}={lab.name}", lab.network)
 
 
+def _networks(engine: Engine) -> list[dict[str, Any]]:
+    names = engine.run("network", "ls", "--format", "{{.Name}}").stdout.split()
+    return list(json.loads(engine.run("network", "inspect", *names).stdout)) if names else []
+
+
+def _routes() -> list[dict[str, str]]:
+    return list(json.loads(console.run(["ip", "-4", "-json", "route", "show"], check=False).stdout or "[]"))
+
+
+def colliding_network(subnet: ipaddress.IPv4Network, networks: Sequence[dict[str, Any]]) -> str:
+    for network in networks:
+        for other in subnets_of(network):
+            if ":" not in other and subnet.overlaps(ipaddress.IPv4Network(other, strict=False)):
+                return f"the containers' network {network.get('name') or network.get('Name')} with {other}"
+    return ""
+
+
 def colliding_route(subnet: ipaddress.IPv4Network, routes: Sequence[dict[str, str]]) -> str:
     for route in routes:
         if route.get("dst", "default") != "default" and subnet.overlaps(ipaddress.IPv4Network(route["dst"], strict=False)):
-            return f"{route['dst']} through {route.get('dev', route.get('gateway', 'another interface'))}"
+            return f"a route to {route['dst']} through {route.get('dev', route.get('gateway', 'another interface'))}"
     return ""
 
 
