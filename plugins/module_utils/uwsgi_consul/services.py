@@ -74,12 +74,13 @@ def instance(entry: Any, answer: Answer) -> dict[str, Any]:
             "datacenter": node.get("Datacenter"),
             "service": service["Service"],
             "id": service["ID"],
-            "address": service["Address"] or node["Address"],
-            "port": service["Port"],
+            "address": service.get("Address") or node["Address"],
+            # Consul 1.22 leaves it out of its answer when there is none.
+            "port": service.get("Port", 0),
             "tags": service.get("Tags") or [],
             "meta": service.get("Meta") or {},
             "tagged_addresses": {
-                name: {"address": tagged["Address"], "port": tagged["Port"]}
+                name: {"address": tagged["Address"], "port": tagged.get("Port", 0)}
                 for name, tagged in (service.get("TaggedAddresses") or {}).items()
             },
             "weights": {name.lower(): weight for name, weight in (service.get("Weights") or {"Passing": 1, "Warning": 1}).items()},

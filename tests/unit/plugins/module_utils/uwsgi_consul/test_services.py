@@ -63,9 +63,12 @@ def test_an_instance_is_a_plain_mapping(ask):
 
 
 def test_what_a_registration_left_out_has_its_default(ask):
-    (found,), _target = ask(services.instances, [entry()], "web")
-    assert {name: found[name] for name in ("address", "tags", "meta", "weights", "tagged_addresses")} == {
+    bare = entry()
+    del bare["Service"]["Port"], bare["Service"]["Address"]
+    (found,), _target = ask(services.instances, [bare], "web")
+    assert {name: found[name] for name in ("address", "port", "tags", "meta", "weights", "tagged_addresses")} == {
         "address": "10.0.0.1",
+        "port": 0,
         "tags": [],
         "meta": {},
         "weights": {"passing": 1, "warning": 1},
