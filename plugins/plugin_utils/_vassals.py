@@ -26,6 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _NAME_LENGTH = 240
 # A longer configuration is cut without a word when an Emperor hands it to a vassal.
 _CONTENT_LENGTH = 65535
+_PLUGIN_OPTIONS = ("plugins-dir", "plugin", "plugins", "need-plugin", "need-plugins")
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLACEHOLDER = re.compile(r"[@$%]\(")
@@ -168,9 +169,13 @@ def consul_options(where: str, consul: Any) -> Options:
 
 
 def option_list(where: str, options: Any) -> Options:
-    """Options in their order from a mapping (a list as value repeats the option) or from a list of mappings."""
+    """Options from a mapping (a list as value repeats the option), or from a list of mappings, whose order is kept.
+
+    In a mapping the options that load plugins come first: in strict mode uWSGI knows a plugin's options only after it.
+    """
     if isinstance(options, Mapping):
-        entries: list[Mapping[Any, Any]] = [options]
+        loading = {key: options[key] for key in _PLUGIN_OPTIONS if key in options}
+        entries: list[Mapping[Any, Any]] = [loading, {key: value for key, value in options.items() if key not in loading}]
     else:
         entries = _list_of(where, options)
         for index, entry in enumerate(entries):

@@ -32,6 +32,11 @@ def test_an_ini_file_keeps_order_and_repeats_options() -> None:
     )
 
 
+def test_plugins_are_loaded_before_their_options_are_used() -> None:
+    content = rendered(declared(options={"wsgi-file": "app.py", "need-plugin": "python3", "plugins-dir": "/opt"}, consul=None))["app.ini"]
+    assert content == "[uwsgi]\nplugins-dir = /opt\nneed-plugin = python3\nwsgi-file = app.py\n"
+
+
 def test_the_service_becomes_options_of_the_plugin() -> None:
     consul = {
         "service_name": "app",
