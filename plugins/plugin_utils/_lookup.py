@@ -29,6 +29,8 @@ class ConsulLookup(LookupBase):
         raise NotImplementedError
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
+        # `with_...` of ansible-core before 2.19 passes it on.
+        kwargs.pop("wantlist", None)
         self.set_options(var_options=variables, direct=kwargs)
         try:
             self._refuse_unknown(kwargs)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,8 @@ def test_the_examples_run_as_they_stand(ansible, datacenters, name, tmp_path):
             '"tier": "gold"',
         ],
         "consul_services": ['"msg": "redis-cache"', "web-shop: a b"],
-        "consul_kv": ["postgres://db/app", "blue", '"app/database url": "postgres://db/app"', '"msg": 7'],
+        "consul_kv": ['"msg": "postgres://db/app"', '"msg": "blue"', '"app/database url": "postgres://db/app"'],
     }[name]:
         assert part in run.stdout, run.stdout
+    # Releases before 2.19 make a text of the number.
+    assert name != "consul_kv" or re.search(r'"msg": "?7\b', run.stdout)

@@ -66,6 +66,10 @@ def test_one_client_for_all_lookups_with_the_same_settings(lookup, clients):
     assert len(clients) == 2
 
 
+def test_the_word_of_older_releases_is_no_unknown_option(lookup):
+    assert lookup.run(["web"], wantlist=True) == [("Client", ["web"])]
+
+
 def test_lists_of_terms_are_flattened(lookup):
     assert lookup.run([["a", "b"], "c"]) == [("Client", ["a", "b", "c"])]
 

@@ -34,7 +34,7 @@ def _reply(body: bytes | str = b"[]", status: int = 200, **headers: str) -> byte
     """The bytes of an answer; a header's underscores become hyphens."""
     content = body.encode() if isinstance(body, str) else body
     merged = {"Content-Type": "application/json", "Content-Length": str(len(content)), "X-Consul-Index": "1"}
-    merged |= {name.replace("_", "-"): value for name, value in headers.items()}
+    merged.update({name.replace("_", "-"): value for name, value in headers.items()})
     lines = "".join(f"{name}: {value}\r\n" for name, value in merged.items())
     return f"HTTP/1.1 {status} Status\r\n{lines}\r\n".encode() + content
 

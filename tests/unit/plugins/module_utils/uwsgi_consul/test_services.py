@@ -16,7 +16,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import C
 def entry(node="web1", service_id="web-1", port=2001, checks=("passing",), **service):
     return {
         "Node": {"Node": node, "Address": "10.0.0.1", "Datacenter": "dc1", "Meta": None},
-        "Service": {"Service": "web", "ID": service_id, "Address": "", "Port": port, "Tags": None, "Meta": None} | service,
+        "Service": {"Service": "web", "ID": service_id, "Address": "", "Port": port, "Tags": None, "Meta": None, **service},
         "Checks": [{"CheckID": f"check{number}", "Status": status} for number, status in enumerate(checks)],
     }
 

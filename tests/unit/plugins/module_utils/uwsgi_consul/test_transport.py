@@ -186,6 +186,7 @@ def test_a_blocking_query_may_be_held_for_its_wait(fake_agent, reply):
         (b"HTTP/1.1 abc\r\n\r\n", "no HTTP server"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 100_000 + b"\r\n\r\n", "can't be read"),
     ],
+    ids=["body", "chunk", "nothing", "status", "header"],
 )
 def test_a_broken_answer_is_a_reason_and_the_next_agent_is_asked(fake_agent, answer, reason):
     def broken(received):
