@@ -12,7 +12,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ DEFAULT_MIRROR = "http://deb.debian.org/debian"
 DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
 
+_CODENAMES = {"bookworm", "trixie", "forky", "sid", "stable", "testing", "unstable"}
 _PROXIES = tuple(name for lower in ("http_proxy", "https_proxy", "no_proxy") for name in (lower, lower.upper()))
 _PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "timeout", "proxy")
 
@@ -37,17 +38,29 @@ class Mirrors:
     security: str = DEFAULT_SECURITY
 
     @classmethod
-    def of_sources(cls, lines: Iterable[str]) -> Mirrors:
-        """The mirror that this machine's apt uses is the one that a container can reach too."""
-        addresses = [word.rstrip("/") for line in lines if not line.lstrip().startswith("#") for word in line.split() if "://" in word]
-        main = next((address for address in addresses if address.startswith("http") and address.endswith("/debian")), DEFAULT_MIRROR)
-        security = next(
-            (address for address in addresses if address.startswith("http") and address.endswith("/debian-security")), DEFAULT_SECURITY
-        )
-        return cls(main, security)
+    def of_sources(cls, texts: Iterable[str]) -> Mirrors:
+        """The mirror that this machine's apt uses is the one that a container can reach too; other vendors' packages are not asked for."""
+        entries = [entry for text in texts for entry in _entries(text) if entry[0].startswith("http") and "main" in entry[2]]
+
+        def first(path: str, suites: set[str], default: str) -> str:
+            return next((address for address, own, _ in entries if address.endswith(path) and suites & own), default)
+
+        security = {f"{codename}-security" for codename in _CODENAMES}
+        return cls(first("/debian", _CODENAMES, DEFAULT_MIRROR), first("/debian-security", security, DEFAULT_SECURITY))
 
     def sources_list(self, suite: str) -> str:
         return f"deb {self.main} {suite} main\ndeb {self.main} {suite}-updates main\ndeb {self.security} {suite}-security main\n"
+
+
+def _entries(text: str) -> Iterator[tuple[str, set[str], set[str]]]:
+    """Address, suites and components of each source, in both of apt's formats."""
+    text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    for match in re.finditer(r"^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)(.*)$", text, re.MULTILINE):
+        yield match[1].rstrip("/"), {match[2]}, set(match[3].split())
+    for paragraph in re.split(r"\n\s*\n", text):
+        fields = {key.lower(): value.split() for key, value in re.findall(r"^(\w[\w-]*):(.*)$", paragraph, re.MULTILINE)}
+        for address in fields.get("uris", []):
+            yield address.rstrip("/"), set(fields.get("suites", [])), set(fields.get("components", []))
 
 
 def ensure(engine: Engine, suite: str) -> str:
@@ -96,12 +109,12 @@ def machine_files(suite: str) -> dict[str, bytes]:
 
 def mirrors() -> Mirrors:
     sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    return Mirrors.of_sources(line for path in sources if path.is_file() for line in path.read_text(errors="replace").splitlines())
+    return Mirrors.of_sources(path.read_text(errors="replace") for path in sources if path.is_file())
 
 
 def apt_settings(dump: Iterable[str]) -> str:
     """Proxies and checks of dates; the rest of a machine's settings is its own business."""
-    wanted = re.compile(r'Acquire::(https?::Proxy\b.*|Check-Valid-Until|Check-Date) ".+";', re.IGNORECASE)
+    wanted = re.compile(r'Acquire::(https?::Proxy(::.+)?|Check-Valid-Until|Check-Date) ".+";', re.IGNORECASE)
     return "".join(f"{line}\n" for line in dump if wanted.fullmatch(line.strip()))
 
 
