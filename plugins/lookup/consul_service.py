@@ -64,7 +64,7 @@ options:
     type: bool
     default: false
 notes:
-  - With O(format=dict), P(ansible.builtin.lookup#lookup) would give the dictionary itself in place of a list of one.
+  - With O(format=dict), C(lookup) would give the dictionary itself in place of a list of one.
     This plugin returns a list to C(lookup) and C(query) alike, however many instances there are.
   - With the other formats C(lookup) joins the strings by commas, and C(query) returns them as a list.
 seealso:
