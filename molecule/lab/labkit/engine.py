@@ -18,9 +18,9 @@ from .plan import Host, Lab
 LAB_LABEL = "uwsgi-consul.lab"
 SETTINGS_LABEL = "uwsgi-consul.settings"
 
-# What a real host's root may do and a container's may not by default: hardened units need their own mounts and higher
-# limits, tests cut networks and look into processes.
-CAPABILITIES = ("AUDIT_WRITE", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "SYS_RESOURCE")
+# What a real host's root may do and a container's may not by default: hardened units need mounts of their own, tests cut
+# networks and look into processes.
+CAPABILITIES = ("AUDIT_WRITE", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE")
 # Not every machine lets an engine raise limits; these are below what any of them has, and enough for a lab.
 LIMITS = ("nofile=20000:20000", "nproc=10000:10000")
 
@@ -58,13 +58,12 @@ class Engine:
         if init != "systemd":
             return [*capabilities, *confinement]
         # Docker knows nothing of systemd: it needs writable cgroups, volatile folders and its own stop signal.
+        if self.cgroup_version == 2:
+            cgroups = ["--privileged", "--cgroupns", "private"]
+        else:
+            cgroups = [*capabilities, *confinement, "--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
         volatile = [word for folder in ("/run:exec", "/run/lock", "/tmp:exec") for word in ("--tmpfs", folder)]  # noqa: S108
-        cgroups = (
-            ["--cgroupns", "private"]
-            if self.cgroup_version == 2
-            else ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
-        )
-        return ["--privileged", *cgroups, *volatile, "--env", "container=docker", "--stop-signal", "SIGRTMIN+3"]
+        return [*cgroups, *volatile, "--env", "container=docker", "--stop-signal", "SIGRTMIN+3"]
 
 
 # systemd takes its own command line for the kernel's: from version 256 on it wants to be told that the old cgroups are all right.

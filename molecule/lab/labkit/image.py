@@ -77,8 +77,20 @@ def ensure(engine: Engine, suite: str) -> str:
                 target = context / "machine" / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
-            build = ("build", "--network", "host", "--build-arg", f"BASE={base}", "--label", f"{LAB_LABEL}-image={suite}", "--tag", tag)
-            engine.stream(f"image {suite}", *build, str(context))
+            build = (
+                "build",
+                "--file",
+                str(context / "Containerfile"),
+                "--network",
+                "host",
+                "--build-arg",
+                f"BASE={base}",
+                "--label",
+                f"{LAB_LABEL}-image={suite}",
+                "--tag",
+                tag,
+            )
+            engine.stream(f"image {suite}", *build, *proxies, str(context))
     return tag
 
 
