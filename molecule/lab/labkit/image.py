@@ -77,20 +77,10 @@ def ensure(engine: Engine, suite: str) -> str:
                 target = context / "machine" / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
-            build = (
-                "build",
-                "--file",
-                str(context / "Containerfile"),
-                "--network",
-                "host",
-                "--build-arg",
-                f"BASE={base}",
-                "--label",
-                f"{LAB_LABEL}-image={suite}",
-                "--tag",
-                tag,
-            )
-            engine.stream(f"image {suite}", *build, *proxies, str(context))
+            proxies = [word for name in _PROXIES if os.environ.get(name) for word in ("--build-arg", f"{name}={os.environ[name]}")]
+            label = f"{LAB_LABEL}-image={suite}"
+            options = ["--network", "host", "--build-arg", f"BASE={base}", *proxies, "--label", label, "--tag", tag]
+            engine.stream(f"image {suite}", "build", "--file", str(context / "Containerfile"), *options, str(context))
     return tag
 
 
