@@ -17,6 +17,7 @@ static struct {
 	struct consul_config *config;
 	struct consul_predecessor *predecessor;
 	struct consul_board *board;
+	volatile pid_t master; /* a worker that was started late has the master's handlers for a while */
 	volatile pid_t child; /* 0: none */
 	int leash; /* becomes readable when the child has done all it had to do, or is dead */
 	int64_t started;
@@ -54,7 +55,6 @@ static void forget_child(void)
 static void fork_child(int leash[2])
 {
 	sigset_t all, before;
-	pid_t master = getpid();
 	/* The master's handlers must never run in the child. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
@@ -62,7 +62,7 @@ static void fork_child(int leash[2])
 		consul_predecessor_clear(supervisor.predecessor);
 	pid_t child = uwsgi_fork("uWSGI consul agent process");
 	if (child == 0)
-		consul_agent_process_run(supervisor.config, supervisor.board, supervisor.predecessor, leash[1], master);
+		consul_agent_process_run(supervisor.config, supervisor.board, supervisor.predecessor, leash[1], supervisor.master);
 	if (child > 0) {
 		supervisor.child = child;
 		supervisor.leash = leash[0];
@@ -78,6 +78,7 @@ static void start_child(void)
 {
 	int leash[2];
 	supervisor.started = consul_now();
+	supervisor.master = getpid();
 	if (pipe2(leash, O_CLOEXEC)) {
 		uwsgi_error("[consul] pipe()");
 		return;
@@ -112,6 +113,8 @@ void consul_supervisor_stop(void)
 {
 	int error = errno;
 	int64_t deadline = consul_now() + CONSUL_STOP_MS;
+	if (getpid() != supervisor.master)
+		return;
 	if (!supervisor.stopped && supervisor.child) {
 		supervisor.stopped = 1;
 		if (!kill(supervisor.child, CONSUL_SIGNAL_LEAVE))

@@ -1,0 +1,223 @@
+"""What Consul does must not harm the app, and must not be said twice in the log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from ..conftest import ConsulAgent
+from .conftest import Agent, Build, Instance, Start, entry, free_port, holds, state, wait_for, wait_state
+
+Agents = Callable[..., Agent]
+
+
+def lines(instance: Instance, word: str) -> int:
+    return sum(word in line for line in instance.text().splitlines() if "[consul]" in line)
+
+
+def test_agent_loses_its_state(consul_agents: Agents, build: Build, start: Start, name: str) -> None:
+    agent = consul_agents()
+    instance = start(build, {"consul-agent": agent.address, "consul-service-name": name, "consul-check-ttl": "3s"})
+    wait_state(agent, name, "passing")
+    agent.stop()
+    instance.wait_log("does not answer")
+    assert instance.ask() == "served"
+    agent.start()  # an agent in development mode keeps nothing
+    wait_state(agent, name, "passing", within=5.0)
+    wait_for("the log", lambda: lines(instance, "registered as") == 2)
+    assert lines(instance, "does not answer") == 1
+    assert lines(instance, "has lost it") == 1
+
+
+def test_deregistered_by_somebody_else(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    start(debian, {"consul-agent": consul.address, "consul-service-name": name, "consul-service-id": name, "consul-check-ttl": "3s"})
+    wait_state(consul, name, "passing")
+    consul.put(f"/v1/agent/service/deregister/{name}")
+    assert state(consul, name) == "absent"
+    wait_state(consul, name, "passing", within=2.0)
+
+
+def test_no_agent_at_start(consul_agents: Agents, debian: Build, start: Start, name: str) -> None:
+    agent = consul_agents()
+    agent.stop()
+    instance = start(debian, {"consul-agent": agent.address, "consul-service-name": name, "consul-check-ttl": "3s"})
+    instance.wait_log("does not answer")
+    assert instance.ask() == "served"
+    assert holds(lambda: lines(instance, "does not answer") == 1, during=2.0)
+    agent.start()
+    wait_state(agent, name, "passing", within=3.0)
+    wait_for("one line", lambda: lines(instance, "Consul answers again") == 1)
+
+
+def test_first_agent_dead_the_second_serves(consul: Agent, consul_agents: Agents, debian: Build, start: Start, name: str) -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    instance = start(debian, {"consul-agent": [f"{dead}, {consul.address}"], "consul-service-name": name})
+    wait_state(consul, name, "passing", within=3.0)
+    assert lines(instance, "does not answer") == 0
+    instance.signal(signal.SIGINT)
+    wait_state(consul, name, "absent", within=1.0)
+
+
+def test_agent_dies_the_next_takes_over(consul: Agent, consul_agents: Agents, debian: Build, start: Start, name: str) -> None:
+    mortal = consul_agents()
+    start(debian, {"consul-agent": [mortal.address, f"http://{consul.address}"], "consul-service-name": name, "consul-check-ttl": "3s"})
+    wait_state(mortal, name, "passing")
+    assert state(consul, name) == "absent"
+    mortal.stop()
+    wait_state(consul, name, "passing", within=4.0)
+
+
+def test_first_agent_hangs(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        instance = start(debian, {"consul-agent": [address, consul.address], "consul-service-name": name, "consul-timeout": "300ms"})
+        wait_state(consul, name, "passing", within=3.0)
+        instance.signal(signal.SIGINT)
+        wait_state(consul, name, "absent", within=1.0)
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """Stands between the plugin and a real agent, and writes down what it is asked."""
+
+    protocol_version = "HTTP/1.1"
+    seen: list[dict[str, Any]]
+    agent: Agent
+    redirect_to: str = ""
+
+    def _ask_agent(self, body: bytes) -> tuple[int, bytes]:
+        headers = {"X-Consul-Token": self.headers.get("X-Consul-Token", "")}
+        request = urllib.request.Request(f"http://{self.agent.address}{self.path}", body or None, headers, method=self.command)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.seen.append(
+            {"method": self.command, "path": self.path, "headers": dict(self.headers), "client": self.client_address, "body": body}
+        )
+        if self.redirect_to:
+            answer, status = b"", 307
+        else:
+            status, answer = self._ask_agent(body)
+        self.send_response(status)
+        if self.redirect_to:
+            self.send_header("Location", self.redirect_to + self.path)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_PUT = _pass_on  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def recorder(agent: Agent, redirect_to: str = "", unix: Path | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    seen: list[dict[str, Any]] = []
+    handler = type("Handler", (Recorder,), {"seen": seen, "agent": agent, "redirect_to": redirect_to})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_one_connection_no_more_requests_than_needed(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    with recorder(consul) as (address, seen):
+        start(debian, {"consul-agent": address, "consul-service-name": name, "consul-check-ttl": "3s"})
+        wait_state(consul, name, "passing")
+        began = time.monotonic()
+        before = len(seen)
+        wait_for("four heartbeats", lambda: len(seen) >= before + 4, within=8.0)
+        assert time.monotonic() - began > 2.9
+    assert len({item["client"] for item in seen}) == 1
+    assert [item["path"].split("?")[0] for item in seen[:2]] == ["/v1/agent/service/register", seen[1]["path"]]
+    assert all(item["path"].startswith("/v1/agent/check/update/service%3A") or "/service:" in item["path"] for item in seen[1:])
+
+
+TOKEN = "6c1d2f30-1111-4222-8333-abcdefabcdef"  # noqa: S105
+ACL = {
+    "acl": {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": TOKEN, "agent": TOKEN}},
+}
+
+
+class Privileged(ConsulAgent):
+    """An agent that denies by default, asked with a token that may all."""
+
+    def request(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+        return super().request(method, path, body, token or TOKEN)
+
+
+def test_token_in_a_header_and_nowhere_else(debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    agent = Privileged(tmp_path, ACL)
+    agent.start()
+    token_file = tmp_path / "token"
+    token_file.write_text("wrong-at-first\n")
+    try:
+        with recorder(agent) as (address, seen):
+            instance = start(
+                debian,
+                {"consul-agent": address, "consul-service-name": name, "consul-token-file": str(token_file), "consul-check-ttl": "3s"},
+            )
+            instance.wait_log("answers 403")
+            assert lines(instance, "answers 403") == 1
+            # Written anew, it is used without a reload.
+            (tmp_path / "next").write_text(f"{TOKEN}\n")
+            os.replace(tmp_path / "next", token_file)
+            wait_state(agent, name, "passing", within=5.0)
+            # What can't be read is not used: the last good one is.
+            token_file.unlink()
+            instance.wait_log("can't be read again")
+            before = len(seen)
+            wait_for("another heartbeat", lambda: len(seen) > before, within=3.0)
+            assert seen[-1]["headers"]["X-Consul-Token"] == TOKEN
+            instance.signal(signal.SIGINT)
+            wait_state(agent, name, "absent", within=1.0)
+            instance.wait()
+        assert {item["headers"].get("X-Consul-Token") for item in seen} == {"wrong-at-first", TOKEN}
+        assert not any(TOKEN in item["path"] or TOKEN.encode() in item["body"] for item in seen)
+        assert TOKEN not in instance.text()
+        assert "wrong-at-first" not in instance.text()
+    finally:
+        agent.stop()
+
+
+def test_no_redirect_and_no_proxy(consul: Agent, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("keep-me")
+    with recorder(consul) as (elsewhere, strayed), recorder(consul, f"http://{elsewhere}") as (address, seen):
+        instance = start(
+            debian,
+            {"consul-agent": address, "consul-service-name": name, "consul-token-file": str(token_file)},
+            environment={"http_proxy": f"http://{elsewhere}", "ALL_PROXY": f"http://{elsewhere}"},
+        )
+        instance.wait_log("answers 307")
+        assert seen
+        assert not strayed
+
+
+def test_unix_socket(consul_agents: Agents, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "consul.sock"
+    agent = consul_agents({"addresses": {"http": f"127.0.0.1 unix://{path}"}})
+    instance = start(debian, {"consul-agent": f"unix://{path}", "consul-service-name": name})
+    wait_state(agent, name, "passing")
+    assert f"at agent unix://{path}" in instance.text()
+    assert (entry(agent, name) or {})["state"] == "passing"

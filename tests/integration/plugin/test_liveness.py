@@ -1,0 +1,132 @@
+"""The check says what the workers really do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from .conftest import Agent, Build, Start, alive, entry, holds, note, state, wait_for, wait_state
+
+
+def test_all_workers_killed(consul: Agent, build: Build, start: Start, name: str) -> None:
+    """A stopped master can't start new ones: so the state stays what the kill made it."""
+    instance = start(build, {"consul-agent": consul.address, "consul-service-name": name, "processes": 4})
+    wait_state(consul, name, "passing")
+    wait_for("the first note", lambda: note(consul, name).startswith("4/4 workers ready"))
+    instance.signal(signal.SIGSTOP)
+    for pid in instance.workers.values():
+        os.kill(pid, signal.SIGKILL)
+    assert wait_state(consul, name, "critical", within=1.2) < 1.2
+    assert note(consul, name).startswith("0/4 workers ready")
+    instance.signal(signal.SIGCONT)
+    assert wait_state(consul, name, "passing", within=3.0) < 3.0
+
+
+def test_one_worker_killed_changes_the_note_only(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "processes": 4, "consul-check-ttl": "3s"})
+    wait_state(consul, name, "passing")
+    instance.signal(signal.SIGSTOP)
+    os.kill(instance.workers[2], signal.SIGKILL)
+    wait_for("3 of 4 in the note", lambda: note(consul, name).startswith("3/4 workers ready"), within=3.0)
+    assert state(consul, name) == "passing"
+    instance.signal(signal.SIGCONT)
+    wait_for("4 of 4 in the note", lambda: note(consul, name).startswith("4/4 workers ready"), within=5.0)
+
+
+def test_all_workers_busy_is_a_warning(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "processes": 2})
+    wait_state(consul, name, "passing")
+    requests = [threading.Thread(target=instance.ask, args=("3",)) for _ in range(2)]
+    for request in requests:
+        request.start()
+    assert wait_state(consul, name, "warning", within=2.0) < 2.0
+    assert note(consul, name).startswith("2/2 workers ready, 2 busy")
+    for request in requests:
+        request.join()
+    assert wait_state(consul, name, "passing", within=1.5) < 1.5
+
+
+def test_one_busy_worker_is_none(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "consul-check-ttl": "1s"})
+    wait_state(consul, name, "passing")
+    request = threading.Thread(target=instance.ask, args=("2.5",))
+    request.start()
+    wait_for("1 busy in the note", lambda: note(consul, name).startswith("2/2 workers ready, 1 busy"), within=2.0)
+    assert holds(lambda: state(consul, name) == "passing", during=1.2)
+    request.join()
+
+
+def test_suspended_by_choice(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    instance.signal(signal.SIGTSTP)
+    assert wait_state(consul, name, "critical", within=1.2) < 1.2
+    assert "suspended" in note(consul, name)
+    instance.signal(signal.SIGTSTP)
+    wait_state(consul, name, "passing", within=3.0)
+
+
+def test_idle_on_purpose_is_passing(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "cheap": "true", "consul-check-ttl": "1s"})
+    wait_state(consul, name, "passing")
+    wait_for("idle in the note", lambda: "idle" in note(consul, name))
+    assert not instance.workers
+    assert instance.ask() == "served"
+    wait_for("ready in the note", lambda: note(consul, name).startswith("2/2 workers ready"), within=3.0)
+    assert state(consul, name) == "passing"
+
+
+def test_master_killed(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """Nobody is left to start workers again: the agent process takes the service out before it ends."""
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    orphan = instance.agent_process
+    instance.signal(signal.SIGKILL)
+    instance.wait()
+    assert wait_state(consul, name, "absent", within=1.0) < 1.0
+    wait_for("the agent process to end", lambda: not alive(orphan), within=3.0)
+
+
+def test_everything_killed_is_critical_after_the_ttl(consul: Agent, build: Build, start: Start, name: str) -> None:
+    instance = start(build, {"consul-agent": consul.address, "consul-service-name": name, "consul-check-ttl": "2s"})
+    wait_state(consul, name, "passing")
+    everybody = [instance.process.pid, instance.agent_process, *instance.workers.values()]
+    # Stopped first, so that none can see the other's death.
+    for pid in everybody:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in everybody:
+        os.kill(pid, signal.SIGKILL)
+    assert wait_state(consul, name, "critical", within=2.5) < 2.5
+
+
+def test_agent_process_killed_comes_back(consul: Agent, build: Build, start: Start, name: str) -> None:
+    instance = start(build, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    index = (entry(consul, name) or {})["service"]["ModifyIndex"]
+    victim = instance.agent_process
+    os.kill(victim, signal.SIGKILL)
+    wait_for("another agent process", lambda: instance.agent_process != victim and alive(instance.agent_process), within=2.5)
+    assert state(consul, name) == "passing"
+    # It knows that the service is there, and says so at once, without registering it a second time.
+    instance.signal(signal.SIGSTOP)
+    os.kill(instance.workers[1], signal.SIGKILL)
+    os.kill(instance.workers[2], signal.SIGKILL)
+    wait_state(consul, name, "critical", within=1.5)
+    assert (entry(consul, name) or {})["service"]["ModifyIndex"] == index
+    instance.signal(signal.SIGCONT)
+    wait_state(consul, name, "passing")
+    instance.signal(signal.SIGINT)
+    wait_state(consul, name, "absent", within=1.0)
+
+
+def test_agent_process_holds_nothing_of_the_instance(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """A listening socket that it kept open would outlive the instance."""
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    descriptors = Path(f"/proc/{instance.agent_process}/fd")
+    kinds = sorted(os.readlink(link).split(":")[0] for link in descriptors.iterdir() if int(link.name) > 2)
+    connections = kinds.count("socket")
+    assert connections <= 3, kinds  # one to the agent, and libcurl's own pair
+    assert set(kinds) <= {"socket", "pipe", "anon_inode"}, kinds

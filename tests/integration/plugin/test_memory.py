@@ -1,0 +1,101 @@
+"""The whole life of a service under valgrind, and with the address and undefined behaviour sanitizers."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import SOURCES, Agent, Build, Instance, Options, Start, note, wait_for, wait_state
+
+PATIENCE = 60.0
+
+
+def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
+    """Register, be suspended and resumed, lose the workers, lose the registration, reload, stop."""
+    wait_state(agent, name, "passing", PATIENCE)
+    instance.signal(signal.SIGTSTP)
+    wait_state(agent, name, "critical", PATIENCE)
+    instance.signal(signal.SIGTSTP)
+    wait_state(agent, name, "passing", PATIENCE)
+    for pid in instance.workers.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_for("new workers", lambda: instance.text().count("Respawned uWSGI worker") == 2, PATIENCE)
+    wait_state(agent, name, "passing", PATIENCE)
+    agent.put(f"/v1/agent/service/deregister/{name}")
+    instance.wait_log("has lost it", PATIENCE)
+    wait_state(agent, name, "passing", PATIENCE)
+    instance.signal(signal.SIGHUP)
+    wait_for("the reload", lambda: instance.text().count("registered as") == 3, PATIENCE)
+    wait_for("the note", lambda: note(agent, name).startswith("2/2 workers ready"), PATIENCE)
+    instance.signal(signal.SIGINT)
+    wait_state(agent, name, "absent", PATIENCE)
+    instance.wait(PATIENCE)
+
+
+def options_for(agent: Agent, name: str, token: Path) -> Options:
+    token.write_text("unused")
+    return {
+        "consul-agent": f"127.0.0.1:1,{agent.address}",
+        "consul-service-name": name,
+        "consul-service-id": name,
+        "consul-service-tags": "a,b",
+        "consul-service-meta": "a=b",
+        "consul-token-file": str(token),
+        "consul-check-ttl": "3s",
+    }
+
+
+OURS = re.compile(r"\((?:" + "|".join(re.escape(path.name) for path in SOURCES.glob("*.c")) + r"):\d+\)|consul_plugin\.so")
+
+
+def ours(report: str) -> list[str]:
+    """The errors and losses of a valgrind report whose stack goes through the plugin. Python's and the core's are theirs."""
+    return [block for block in re.split(r"(?m)^==\d+== *$", report) if " 0x" in block and OURS.search(block)]
+
+
+def test_valgrind(consul: Agent, build: Build, start: Start, name: str, tmp_path: Path) -> None:
+    wrapper = [
+        "valgrind",
+        "--trace-children=yes",
+        "--leak-check=full",
+        "--show-leak-kinds=definite,indirect",
+        "--num-callers=30",
+        f"--log-file={tmp_path}/valgrind.%p",
+    ]
+    instance = start(build, options_for(consul, name, tmp_path / "token"), environment={"PYTHONMALLOC": "malloc"}, wrapper=wrapper)
+    live_and_die(consul, instance, name)
+    reports = {path: path.read_text() for path in tmp_path.glob("valgrind.*")}
+    agents = set(re.findall(r"agent process started \(pid (\d+)\)", instance.text()))
+    assert len(agents) == 2
+    for pid in agents:
+        report = reports[tmp_path / f"valgrind.{pid}"]
+        assert "LEAK SUMMARY" in report or "All heap blocks were freed" in report
+    assert not [error for report in reports.values() for error in ours(report)]
+
+
+@pytest.fixture
+def sanitized(debian: Build, tmp_path: Path) -> Build:
+    build = Build("sanitized", debian.binary, debian.plugins, tmp_path / "sanitized")
+    build.compile("-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer")
+    return build
+
+
+def test_sanitizers(consul: Agent, sanitized: Build, start: Start, name: str, tmp_path: Path) -> None:
+    libraries = [
+        subprocess.run(["gcc", f"-print-file-name={library}"], capture_output=True, text=True, check=True).stdout.strip()
+        for library in ("libasan.so", "libubsan.so")
+    ]
+    environment = {
+        "LD_PRELOAD": ":".join(libraries),
+        "ASAN_OPTIONS": f"detect_leaks=0:log_path={tmp_path}/asan:verify_asan_link_order=0",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={tmp_path}/asan",
+    }
+    instance = start(sanitized, options_for(consul, name, tmp_path / "token"), environment=environment)
+    live_and_die(consul, instance, name)
+    found = [path.read_text() for path in tmp_path.glob("asan.*")]
+    assert not [report for report in found if OURS.search(report)]

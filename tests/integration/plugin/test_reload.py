@@ -1,0 +1,146 @@
+"""No reload takes an instance out of discovery."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Agent, Build, Instance, Options, Start, Watch, alive, entry, ini, note, state, usual_options, wait_for, wait_state
+
+
+def reloaded(instance: Instance) -> None:
+    wait_for("the next agent process", lambda: instance.text().count("agent process started") == 2, within=15.0)
+
+
+def workers_replaced(instance: Instance) -> Callable[[Instance], None]:
+    before = set(instance.workers.values())
+
+    def done(instance: Instance) -> None:
+        wait_for("new workers", lambda: not before & set(instance.workers.values()), within=15.0)
+
+    return done
+
+
+def hangup(instance: Instance) -> Callable[[Instance], None]:
+    instance.signal(signal.SIGHUP)
+    return reloaded
+
+
+def brutal(instance: Instance) -> Callable[[Instance], None]:
+    instance.signal(signal.SIGQUIT)  # with die-on-term
+    return reloaded
+
+
+def touch_chain(instance: Instance) -> Callable[[Instance], None]:
+    (instance.directory / "chain").touch()
+    return workers_replaced(instance)
+
+
+def touch_workers(instance: Instance) -> Callable[[Instance], None]:
+    (instance.directory / "workers").touch()
+    return workers_replaced(instance)
+
+
+@pytest.mark.parametrize("loading", [0.0, 1.5], ids=["quick", "slow"])
+@pytest.mark.parametrize("how", [hangup, brutal, touch_chain, touch_workers])
+def test_no_gap(
+    consul: Agent, build: Build, start: Start, name: str, how: Callable[[Instance], Callable[[Instance], None]], loading: float
+) -> None:
+    if build.name != "debian" and loading:
+        pytest.skip("one uWSGI is enough for this one")
+    options: Options = {
+        "consul-agent": consul.address,
+        "consul-service-name": name,
+        "consul-check-ttl": "3s",
+        "lazy-apps": "true",
+        "processes": 2,
+        "touch-chain-reload": "%dchain",
+        "touch-workers-reload": "%dworkers",
+    }
+    instance = start(build, options, environment={"APP_LOADS_FOR": str(loading)})
+    wait_state(consul, name, "passing")
+    with Watch(consul, name) as watch:
+        done = how(instance)
+        done(instance)
+        asked = watch.asked
+        # Longer than a TTL: whoever speaks for the service now must have been heard.
+        wait_for("a TTL's time of answers", lambda: watch.asked > asked + 100 + 50 * loading, within=20.0)
+    assert watch.missed == 0
+    assert watch.asked > 100
+    assert instance.text().count("registered as") == instance.text().count("agent process started")
+    assert "deregistered" not in instance.text()
+    instance.signal(signal.SIGINT)
+    wait_state(consul, name, "absent", within=1.0)
+    assert instance.wait() == 0
+
+
+def test_prefork_that_loads_longer_than_the_ttl(consul: Agent, build: Build, start: Start, name: str) -> None:
+    """While the app loads there is no master loop: the agent process from before keeps the service alive."""
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "consul-check-ttl": "1s"}
+    instance = start(build, options, environment={"APP_LOADS_FOR": "2.5"})
+    wait_state(consul, name, "passing")
+    old = instance.agent_process
+    with Watch(consul, name) as watch:
+        instance.signal(signal.SIGHUP)
+        wait_for("the note", lambda: note(consul, name) == "reloading")
+        reloaded(instance)
+        wait_for("the old agent process to end", lambda: not alive(old))
+        instance.wait_log(r"registered as (?s:.*)registered as")
+    assert watch.missed == 0
+    assert watch.asked > 100
+
+
+def change(instance: Instance, build: Build, options: Options) -> None:
+    merged = usual_options(build, instance.directory) | {"http-socket": f"127.0.0.1:{instance.port}"} | options
+    (instance.directory / "uwsgi.ini").write_text(ini(merged))
+    instance.signal(signal.SIGHUP)
+
+
+def test_changed_tags_are_taken_over(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "consul-service-tags": "before"}
+    instance = start(debian, options)
+    wait_state(consul, name, "passing")
+    with Watch(consul, name) as watch:
+        change(instance, debian, options | {"consul-service-tags": "after"})
+        wait_for("the new tag", lambda: (entry(consul, name) or {})["service"]["Tags"] == ["after"])
+    assert watch.missed == 0
+
+
+def test_changed_id_leaves_nothing_behind(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "consul-service-id": f"{name}-old"}
+    instance = start(debian, options)
+    wait_state(consul, name, "passing")
+    with Watch(consul, name) as watch:
+        change(instance, debian, options | {"consul-service-id": f"{name}-new"})
+        wait_for("only the new id", lambda: [item["Service"]["ID"] for item in consul.get(f"/v1/health/service/{name}")] == [f"{name}-new"])
+    assert watch.missed == 0
+
+
+def test_a_name_that_is_taken_away(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    change(instance, debian, {"consul-agent": consul.address, "master": "true"})
+    wait_state(consul, name, "absent", within=5.0)
+    wait_for("the reload", lambda: len(re.findall("spawned uWSGI worker 1 ", instance.text())) == 2)
+    assert instance.ask() == "served"
+
+
+def test_a_reload_that_fails_is_a_stop(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name}
+    instance = start(debian, options)
+    wait_state(consul, name, "passing")
+    change(instance, debian, options | {"consul-service-port": "70000"})
+    assert instance.wait() == 1
+    wait_state(consul, name, "absent", within=1.0)
+
+
+def test_a_reload_that_ends_the_instance_is_a_stop(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "exit-on-reload": "true"})
+    wait_state(consul, name, "passing")
+    instance.signal(signal.SIGHUP)
+    wait_state(consul, name, "absent", within=1.0)
+    instance.wait()
+    assert state(consul, name) == "absent"
