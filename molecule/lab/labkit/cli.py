@@ -14,6 +14,7 @@ from . import archive, console, engine, hosts, paths, plan, ssh
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    os.umask(0o022)  # what goes into an image is read by others than root
     try:
         return int(arguments.run(arguments))
     except console.LabError as error:

@@ -68,6 +68,9 @@ def ensure(engine: Engine, suite: str) -> str:
     machine = machine_files(suite)
     tag = f"uwsgi-consul-lab:{suite}-{_digest(machine)}"
     if engine.run("image", "inspect", tag, check=False).returncode != 0:
+        for pattern in ("bootstrap-*", "image-*"):  # of a run that was killed
+            for left in paths.lab_cache().glob(pattern):
+                console.run(console.as_root(["rm", "-rf", "--one-file-system", left]), check=False)
         base = _base(engine, suite)
         console.say(f"Building the image {tag}: systemd, ssh and Python on Debian {suite}, with this machine's mirror and certificates")
         with tempfile.TemporaryDirectory(dir=paths.lab_cache(), prefix="image-") as scratch:
@@ -177,8 +180,6 @@ def _bootstrap(engine: Engine, suite: str, tag: str) -> None:
         raise LabError("debootstrap is needed where no public image can be pulled: run molecule/lab/prerequisites lab.")
     mirror = mirrors().main
     console.say(f"Bootstrapping Debian {suite} from {mirror} instead (about a minute)")
-    for left in paths.lab_cache().glob("bootstrap-*"):  # of a run that was killed
-        console.run(console.as_root(["rm", "-rf", "--one-file-system", left]), check=False)
     root = Path(tempfile.mkdtemp(dir=paths.lab_cache(), prefix="bootstrap-"))
     try:
         # In a mount namespace of its own, what debootstrap mounts ends with it even when it is killed.
