@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
+import re
 import signal
 import threading
 from pathlib import Path
+
+import pytest
 
 from .conftest import Agent, Build, Start, alive, entry, holds, note, state, wait_for, wait_state
 
@@ -130,3 +135,18 @@ def test_agent_process_holds_nothing_of_the_instance(consul: Agent, debian: Buil
     connections = kinds.count("socket")
     assert connections <= 3, kinds  # one to the agent, and libcurl's own pair
     assert set(kinds) <= {"socket", "pipe", "anon_inode"}, kinds
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+def test_agent_process_is_not_root(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """With a master that stays root, it has the rights of the workers; and it still is told of the master's death."""
+    options = {"master-as-root": "true", "uid": "nobody", "gid": "nogroup", "no-orphans": "true"}
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name} | options)
+    wait_state(consul, name, "passing")
+    status = Path(f"/proc/{instance.agent_process}/status").read_text()
+    nobody, nogroup = pwd.getpwnam("nobody").pw_uid, grp.getgrnam("nogroup").gr_gid
+    assert re.search(rf"(?m)^Uid:\t{nobody}\t{nobody}\t{nobody}\t", status)
+    assert re.search(rf"(?m)^Gid:\t{nogroup}\t{nogroup}\t{nogroup}\t", status)
+    assert re.search(r"(?m)^Groups:\s*$", status)
+    instance.signal(signal.SIGKILL)
+    assert wait_state(consul, name, "absent", within=1.0) < 1.0

@@ -44,37 +44,44 @@ def touch_workers(instance: Instance) -> Callable[[Instance], None]:
     return workers_replaced(instance)
 
 
-@pytest.mark.parametrize("loading", [0.0, 1.5], ids=["quick", "slow"])
-@pytest.mark.parametrize("how", [hangup, brutal, touch_chain, touch_workers])
-def test_no_gap(
-    consul: Agent, build: Build, start: Start, name: str, how: Callable[[Instance], Callable[[Instance], None]], loading: float
-) -> None:
-    if build.name != "debian" and loading:
-        pytest.skip("one uWSGI is enough for this one")
+How = Callable[[Instance], Callable[[Instance], None]]
+
+
+def reload_watched(agent: Agent, start: Start, build: Build, name: str, how: How, loading: float) -> None:
     options: Options = {
-        "consul-agent": consul.address,
+        "consul-agent": agent.address,
         "consul-service-name": name,
-        "consul-check-ttl": "3s",
+        "consul-check-ttl": "2s",
         "lazy-apps": "true",
         "processes": 2,
         "touch-chain-reload": "%dchain",
         "touch-workers-reload": "%dworkers",
     }
     instance = start(build, options, environment={"APP_LOADS_FOR": str(loading)})
-    wait_state(consul, name, "passing")
-    with Watch(consul, name) as watch:
+    wait_state(agent, name, "passing")
+    with Watch(agent, name) as watch:
         done = how(instance)
         done(instance)
         asked = watch.asked
         # Longer than a TTL: whoever speaks for the service now must have been heard.
-        wait_for("a TTL's time of answers", lambda: watch.asked > asked + 100 + 50 * loading, within=20.0)
+        wait_for("a TTL's time of answers", lambda: watch.asked > asked + 125 + 50 * loading, within=20.0)
     assert watch.missed == 0
     assert watch.asked > 100
     assert instance.text().count("registered as") == instance.text().count("agent process started")
     assert "deregistered" not in instance.text()
     instance.signal(signal.SIGINT)
-    wait_state(consul, name, "absent", within=1.0)
+    wait_state(agent, name, "absent", within=1.0)
     assert instance.wait() == 0
+
+
+@pytest.mark.parametrize("how", [hangup, brutal, touch_chain, touch_workers])
+def test_no_gap(consul: Agent, build: Build, start: Start, name: str, how: How) -> None:
+    reload_watched(consul, start, build, name, how, loading=0.0)
+
+
+@pytest.mark.parametrize("how", [hangup, brutal, touch_chain, touch_workers])
+def test_no_gap_while_the_app_loads(consul: Agent, debian: Build, start: Start, name: str, how: How) -> None:
+    reload_watched(consul, start, debian, name, how, loading=1.5)
 
 
 def test_prefork_that_loads_longer_than_the_ttl(consul: Agent, build: Build, start: Start, name: str) -> None:

@@ -3,6 +3,7 @@
 #include "process_setup.h"
 
 #include <grp.h>
+#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -31,13 +32,33 @@ static bool close_inherited(int *kept)
 	return true;
 }
 
+static bool group_of_workers(gid_t *gid)
+{
+	const struct group *group = uwsgi.gidname ? getgrnam(uwsgi.gidname) : NULL;
+	*gid = group ? group->gr_gid : (gid_t) uwsgi.gid;
+	return group || !uwsgi.gidname;
+}
+
+static bool user_of_workers(uid_t *uid)
+{
+	const struct passwd *user = uwsgi.uidname ? getpwnam(uwsgi.uidname) : NULL;
+	*uid = user ? user->pw_uid : (uid_t) uwsgi.uid;
+	return user || !uwsgi.uidname;
+}
+
+/* With `master-as-root` the core resolves uid and gid in the workers only, so here we do. */
 static bool drop_root(void)
 {
-	if (geteuid() != 0 || (!uwsgi.uid && !uwsgi.gid))
+	uid_t uid;
+	gid_t gid;
+	errno = EINVAL; /* a name that nobody has sets none */
+	if (geteuid() != 0)
 		return true;
-	if (uwsgi.gid && (setgroups(0, NULL) || setgid(uwsgi.gid)))
+	if (!user_of_workers(&uid) || !group_of_workers(&gid))
 		return false;
-	return !uwsgi.uid || !setuid(uwsgi.uid);
+	if ((uid || gid) && setgroups(0, NULL))
+		return false;
+	return (!gid || !setgid(gid)) && (!uid || !setuid(uid));
 }
 
 /* After dropping root, since a change of identity takes this back. */
