@@ -50,6 +50,7 @@ lint: venv
 	shellcheck .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/artifact tests/run/demo tests/run/sanity
 	ansible-lint --offline
 	antsibull-changelog lint
+	antsibull-docs lint-collection-docs --plugin-docs .
 
 .PHONY: unit
 unit: venv
@@ -72,8 +73,11 @@ artifact: venv  ## Build the collection, install it into an empty path and run i
 .PHONY: scenario-%
 scenario-%: venv
 	@molecule/lab/prerequisites lab
-	@$(LAB) consul >/dev/null
 	CONSUL_ARCHIVE="$$($(LAB) consul)" molecule test --scenario-name $*
+
+# From the artifact, as users run it.
+scenario-datacenters: artifact
+scenario-datacenters: export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/artifact/collections
 
 .PHONY: test-demo
 test-demo: venv  ## make demo twice, with what it must show

@@ -20,6 +20,10 @@ options:
     description: The host's C(ansible_facts).
     type: dict
     required: true
+  variable:
+    description: The name of the variable that an error is about.
+    type: str
+    default: the value
 """
 
 EXAMPLES = r"""
@@ -42,7 +46,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 
-def interface_address(value: str, facts: Mapping[str, Any]) -> str:
+def interface_address(value: str, facts: Mapping[str, Any], variable: str = "the value") -> str:
     try:
         return str(ipaddress.ip_address(value))
     except ValueError:
@@ -53,11 +57,9 @@ def interface_address(value: str, facts: Mapping[str, Any]) -> str:
         for family in (fact.get("ipv4"), *fact.get("ipv6", [])):
             if family and family.get("address"):
                 return str(family["address"])
-        raise AnsibleFilterError(f"interface {value!r} has no address")
+        raise AnsibleFilterError(f"{variable} is {value!r}, an interface without an address: give an address, or another interface")
     known = ", ".join(sorted(facts.get("interfaces", []))) or "unknown: no facts were gathered"
-    raise AnsibleFilterError(
-        f"{value!r} is no IP address and no interface of the host: give an address, or one of its interfaces ({known})"
-    )
+    raise AnsibleFilterError(f"{variable} is {value!r}: give an IP address, or one of the host's interfaces ({known})")
 
 
 class FilterModule:

@@ -90,19 +90,21 @@ _raw:
 """
 
 import base64
+from typing import Any
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import kv
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import InvalidValueError, NotFoundError
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client, terms):
+    def results(self, client: Client, terms: list[Any]) -> list[Any]:
         if self.get_option("recurse"):
             return as_list([entry for prefix in terms for entry in self._tree(client, prefix)])
         return [value for key in terms for value in self._value(client, key)]
 
-    def _value(self, client, key):
+    def _value(self, client: Client, key: str) -> list[Any]:
         entry = kv.get(client, key)
         if entry:
             return [self._decode(entry)]
@@ -110,13 +112,13 @@ class LookupModule(ConsulLookup):
             return [self.get_option("default")]
         return self._missing(f"key {key}")
 
-    def _tree(self, client, prefix):
+    def _tree(self, client: Client, prefix: str) -> list[Any]:
         entries = kv.tree(client, prefix)
         if not entries:
             return self._missing(f"prefix {prefix}")
         return [{"key": entry["key"], "value": self._decode(entry), "flags": entry["flags"]} for entry in entries]
 
-    def _missing(self, what):
+    def _missing(self, what: str) -> list[Any]:
         if self.get_option("fail_on_missing"):
             raise NotFoundError(
                 f"{what} does not exist in Consul's key/value store",
@@ -124,7 +126,7 @@ class LookupModule(ConsulLookup):
             )
         return []
 
-    def _decode(self, entry):
+    def _decode(self, entry: dict[str, Any]) -> str:
         if self.get_option("encoding") == "base64":
             return base64.b64encode(entry["value"]).decode()
         try:

@@ -162,9 +162,12 @@ _raw:
       sample: dc2
 """
 
+from typing import Any
+
 from ansible.utils.display import Display
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
@@ -172,13 +175,13 @@ display = Display()
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client, terms):
+    def results(self, client: Client, terms: list[Any]) -> list[Any]:
         found = [instance for service in terms for instance in self._instances(client, service)]
         if self.get_option("format") == "dict":
             return as_list(found)
         return [self._text(instance) for instance in found]
 
-    def _instances(self, client, service):
+    def _instances(self, client: Client, service: str) -> list[dict[str, Any]]:
         status = self.get_option("status")
         found = services.instances(
             client,
@@ -197,7 +200,7 @@ class LookupModule(ConsulLookup):
             )
         return found
 
-    def _text(self, instance):
+    def _text(self, instance: dict[str, Any]) -> str:
         address = f"[{instance['address']}]" if ":" in instance["address"] else instance["address"]
         text = f"{address}:{instance['port']}" if instance["port"] else address
         return f"{self.get_option('scheme')}://{text}" if self.get_option("format") == "url" else text

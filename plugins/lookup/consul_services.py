@@ -62,17 +62,19 @@ _raw:
 """
 
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ansible.utils.display import Display
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 display = Display()
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client, terms):
+    def results(self, client: Client, terms: list[Any]) -> list[Any]:
         found = services.services(client, warn=display.warning)
         if terms:
             found = [service for service in found if any(fnmatchcase(service["name"], pattern) for pattern in terms)]

@@ -92,7 +92,8 @@ def find(wanted: str = "") -> Engine:
 
 def _podman() -> Engine:
     # Containers with addresses that this machine reaches need the rootful podman.
-    command = console.as_root(["podman"])
+    # Its warnings are about cgroups that this machine does not let it write, at every call.
+    command = console.as_root(["podman", "--log-level", "error"])
     host: dict[str, Any] = json.loads(console.run([*command, "info", "--format", "json"]).stdout)["host"]
     cgroups = 1 if host.get("cgroupVersion") == "v1" else 2
     default = host.get("ociRuntime", {}).get("name", "")

@@ -101,7 +101,7 @@ DOCKER_INFO = answer({"ServerVersion": "27.0", "CgroupVersion": "2", "SecurityOp
 
 def test_podman_before_docker(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, podman=podman_info("crun", "v1"), runc=answer(""), docker=DOCKER_INFO)
-    assert engine.find() == Engine("podman", ("podman", "--runtime", "runc"), 1, apparmor=False)
+    assert engine.find() == Engine("podman", ("podman", "--log-level", "error", "--runtime", "runc"), 1, apparmor=False)
 
 
 def test_docker_where_it_is_wanted_or_alone(monkeypatch: pytest.MonkeyPatch) -> None:

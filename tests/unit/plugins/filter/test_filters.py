@@ -36,11 +36,11 @@ def test_interface_address(value: str, address: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("eth9", r"'eth9' is no IP address and no interface .*br-lan, down0, eth0"), ("down0", "has no address"), ("", "no IP")],
+    [("eth9", r"bind is 'eth9': give an IP address, or one of .*br-lan, down0, eth0"), ("down0", "without an address"), ("", "bind is ''")],
 )
 def test_interface_address_says_what_is_wrong(value: str, message: str) -> None:
     with pytest.raises(AnsibleFilterError, match=message):
-        interface_address.interface_address(value, FACTS)
+        interface_address.interface_address(value, FACTS, "bind")
 
 
 def test_consul_servers_by_datacenter() -> None:
