@@ -73,7 +73,7 @@ artifact: venv  ## Build the collection, install it into an empty path and run i
 .PHONY: scenario-%
 scenario-%: venv
 	@molecule/lab/prerequisites lab
-	CONSUL_ARCHIVE="$$($(LAB) consul)" molecule test --scenario-name $*
+	CONSUL_ARCHIVE="$$($(LAB) consul)" molecule test --no-command-borders --scenario-name $*
 
 # From the artifact, as users run it.
 scenario-datacenters: artifact

@@ -130,6 +130,6 @@ class LookupModule(ConsulLookup):
         if self.get_option("encoding") == "base64":
             return base64.b64encode(entry["value"]).decode()
         try:
-            return entry["value"].decode()
+            return str(entry["value"], "utf-8")
         except UnicodeDecodeError:
             raise InvalidValueError(f"the value of {entry['key']} is not UTF-8 text", advice="Read it with encoding=base64") from None
