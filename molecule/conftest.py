@@ -25,8 +25,9 @@ class Lab:
 
     def __init__(self, scenario: Path) -> None:
         self.sources = ["--inventory", str(REPOSITORY / "molecule/lab/inventory"), "--inventory", str(scenario / "inventory")]
-        # Beside the checkout's settings, whatever Molecule has set for its own runs.
-        self.environment = os.environ | {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        # The checkout's settings, not those that Molecule makes for its own runs, and output that can be read.
+        inherited = {name: value for name, value in os.environ.items() if name != "ANSIBLE_FORCE_COLOR"}
+        self.environment = inherited | {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         listing = subprocess.run(["ansible-inventory", *self.sources, "--list"], check=True, capture_output=True, env=self.environment)
         self.inventory: dict[str, Any] = json.loads(listing.stdout)
         self.variables: dict[str, Any] = self.inventory["_meta"]["hostvars"]
