@@ -100,6 +100,27 @@ def test_prefork_that_loads_longer_than_the_ttl(consul: Agent, build: Build, sta
     assert watch.asked > 100
 
 
+def test_two_reloads_in_a_row(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """The second one comes before the instance that the first one made is ready: all agent processes but the last one have to end."""
+    instance = start(
+        debian,
+        {"consul-agent": consul.address, "consul-service-name": name, "lazy-apps": "true", "worker-reload-mercy": 1},
+        environment={"APP_LOADS_FOR": "2"},
+    )
+    wait_state(consul, name, "passing")
+    started = []
+    with Watch(consul, name) as watch:
+        for count in (2, 3):
+            started.append(instance.agent_process)
+            instance.signal(signal.SIGHUP)
+            wait_for("the next agent process", lambda count=count: instance.text().count("agent process started") == count, within=20.0)
+        assert alive(started[0])
+        instance.wait_log(r"registered as (?s:.*)registered as", within=20.0)
+        wait_for("those from before to end", lambda: not any(map(alive, started)))
+    assert watch.missed == 0
+    assert "deregistered" not in instance.text()
+
+
 def change(instance: Instance, build: Build, options: Options) -> None:
     merged = usual_options(build, instance.directory) | {"http-socket": f"127.0.0.1:{instance.port}"} | options
     (instance.directory / "uwsgi.ini").write_text(ini(merged))

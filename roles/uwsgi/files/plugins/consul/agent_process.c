@@ -73,15 +73,28 @@ static bool is_same_service(const struct agent *agent)
 	return agent->predecessor->pid && !strcmp(agent->predecessor->id, agent->config->id);
 }
 
-/* The predecessor's service goes with us: its registration, if it carries our id, is ours to take back. */
+/* A predecessor that was not told yet ends with us. With another service than ours it takes that one out of Consul. */
+static void end_predecessor(struct agent *agent)
+{
+	(is_same_service(agent) ? consul_predecessor_relieve : consul_predecessor_dismiss)(agent->predecessor);
+}
+
+/* The predecessor's registration, if it carries our id, is ours to take back. */
 static void leave(struct agent *agent)
 {
 	bool inherited = is_same_service(agent);
 	if (agent->leaving)
 		return;
 	agent->leaving = true;
-	(inherited ? consul_predecessor_relieve : consul_predecessor_dismiss)(agent->predecessor);
+	end_predecessor(agent);
 	consul_service_leave(agent->service, inherited, CONSUL_LEAVE_MS);
+}
+
+/* Whoever takes over from us knows nothing of those before us: after two reloads in a row there still may be one. */
+static void end_relieved(struct agent *agent)
+{
+	end_predecessor(agent);
+	agent->ended = true;
 }
 
 static void read_signals(struct agent *agent)
@@ -89,7 +102,7 @@ static void read_signals(struct agent *agent)
 	struct signalfd_siginfo info;
 	while (read(agent->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == CONSUL_SIGNAL_RELIEVED)
-			agent->ended = true;
+			end_relieved(agent);
 		else
 			leave(agent);
 	}
