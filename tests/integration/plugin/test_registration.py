@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
 import socket
 import time
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Options, Start, entry, holds, note, state, wait_for, wait_state
+from .conftest import Agent, Build, Options, Start, entry, free_port, holds, ini, note, state, usual_options, wait_for, wait_state
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["prefork", "lazy"])
@@ -115,6 +118,58 @@ def test_an_app_that_did_not_load_is_not_registered(consul: Agent, debian: Build
     instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name}, environment={"APP_FAILS": "1"})
     instance.wait_log("agent process started")
     assert holds(lambda: state(consul, name) == "absent", during=1.0)
+
+
+def test_a_long_line_is_cut(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """The core writes what lies behind its buffer, such as the environment, when a line is longer than that."""
+    instance = start(
+        debian,
+        {"consul-agent": consul.address, "consul-service-name": name, "consul-service-id": name + "x" * 20000},
+        environment={"SECRET": "not-for-the-log"},
+    )
+    wait_state(consul, name, "passing")
+    instance.signal(signal.SIGINT)
+    instance.wait()
+    lines = [line for line in instance.text().splitlines() if "[consul]" in line]
+    assert len(lines) == 3
+    assert max(map(len, lines)) < 2100
+    assert "not-for-the-log" not in instance.text()
+    assert state(consul, name) == "absent"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give the node another name")
+def test_a_node_without_a_proper_name(debian: Build, start: Start, name: str) -> None:
+    renamed = ["unshare", "--uts", "sh", "-c", "printf 'a\\377' > /proc/sys/kernel/hostname && exec \"$@\"", "sh"]
+    instance = start(debian, {"consul-service-name": name}, wrapper=renamed)
+    assert instance.wait() == 1
+    assert "the node's name, which is part of it, is no UTF-8 text: give a consul-service-id" in instance.text()
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        return b"200 OK" in connection.recv(4096)
+    return False
+
+
+def test_on_demand(consul: Agent, build: Build, start: Start, name: str, tmp_path: Path) -> None:
+    """The Emperor hands the vassal's socket over as its stdin."""
+    port = free_port()
+    vassal = usual_options(build, tmp_path) | {"consul-agent": consul.address, "consul-service-name": name, "protocol": "http"}
+    del vassal["http-socket"]
+    vassals = tmp_path / "vassals"
+    vassals.mkdir()
+    (vassals / "app.ini").write_text(ini(vassal))
+    (vassals / "app.ini.socket").write_text(f"127.0.0.1:{port}")
+    emperor: Options = dict.fromkeys(("plugins-dir", "need-plugin", "wsgi-file", "http-socket", "processes"))
+    emperor |= {"master": "true", "emperor": str(vassals), "emperor-on-demand-extension": ".socket"}
+    instance = start(build, emperor)
+    instance.wait_log("on demand|on-demand", within=5.0)
+    assert state(consul, name) == "absent"
+    wait_for("an answer", lambda: answers(port))
+    wait_state(consul, name, "passing")
+    assert (entry(consul, name) or {})["service"]["Port"] == port
+    assert os.readlink(f"/proc/{instance.agent_process}/fd/0") == "/dev/null"
 
 
 NAMED: Options = {"consul-service-name": "never-registered"}

@@ -266,6 +266,8 @@ char *consul_config_complete(struct consul_config *config, const char *node, int
 			     "its port is unknown, since no http or TCP socket is bound here: give consul-service-port");
 	if (!config->id)
 		config->id = consul_format("%s-%s-%d", config->name, node, config->port);
+	if (!consul_is_clean(config->id))
+		return wrong("consul-service-id", config->id, "the node's name, which is part of it, is no UTF-8 text: give a consul-service-id");
 	return NULL;
 }
 

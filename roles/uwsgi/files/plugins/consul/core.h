@@ -12,7 +12,7 @@
 
 extern struct uwsgi_server uwsgi;
 
-#define consul_log(...) consul_log_line(__VA_ARGS__, "")
-#define consul_log_line(format, ...) uwsgi_log_verbose("[consul] " format "%s\n", __VA_ARGS__)
+/* One line in uWSGI's log. */
+void consul_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

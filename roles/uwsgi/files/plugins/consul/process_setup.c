@@ -22,9 +22,18 @@ static void close_from(int first)
 		close(i);
 }
 
+/* A vassal on demand has its listening socket there. */
+static void leave_stdin(void)
+{
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0)
+		close(STDIN_FILENO); /* some chroots have no /dev/null */
+}
+
 /* Sockets of the instance, of its Emperor and of its apps: held open here, they would outlive the instance. */
 static bool close_inherited(int *kept)
 {
+	leave_stdin();
 	if (*kept != KEPT && dup2(*kept, KEPT) < 0)
 		return false;
 	*kept = KEPT;

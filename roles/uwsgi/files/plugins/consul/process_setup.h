@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Closes all that was inherited but stdin, stdout, stderr and `*kept` (which gets another number), gives up root, asks to be told of the
+/* Closes all that was inherited but stdout, stderr and `*kept` (which gets another number), gives up root, asks to be told of the
  * master's death. All signals must be blocked and stay so. False, with a line in the log, when this can't be done. */
 bool consul_process_setup(int *kept, pid_t master);
 

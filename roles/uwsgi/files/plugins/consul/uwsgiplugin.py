@@ -21,6 +21,7 @@ LIBS = pkg_config("--libs", ["-lcurl", "-ljansson"])
 GCC_LIST = [
     "plugin",
     "abi",
+    "log",
     "options",
     "config",
     "address",
