@@ -8,6 +8,7 @@ import pwd
 import re
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,34 @@ def test_agent_process_killed_comes_back(consul: Agent, build: Build, start: Sta
     wait_state(consul, name, "passing")
     instance.signal(signal.SIGINT)
     wait_state(consul, name, "absent", within=1.0)
+
+
+def test_agent_process_that_dies_again_and_again(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """It is started at growing intervals, so that the log does not fill."""
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
+    begun, last = [], 0
+    while len(begun) < 4:
+        wait_for("another agent process", lambda last=last: "agent process started" in instance.text() and instance.agent_process != last)
+        begun.append(time.monotonic())
+        last = instance.agent_process
+        os.kill(last, signal.SIGKILL)
+    assert begun[3] - begun[2] > 3.5
+
+
+def test_late_worker_holds_nothing_of_the_master(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    os.kill(instance.workers[1], signal.SIGKILL)
+    instance.wait_log("Respawned uWSGI worker 1")
+    wait_for("it to be ready", lambda: note(consul, name).startswith("2/2 workers ready"))
+    leash = os.readlink(f"/proc/{instance.agent_process}/fd/3")
+    assert leash.startswith("pipe:")
+    wait_for("the worker to let go", lambda: leash not in descriptors(instance.workers[1]))
+    assert leash in descriptors(instance.process.pid)
+
+
+def descriptors(pid: int) -> set[str]:
+    return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def test_agent_process_holds_nothing_of_the_instance(consul: Agent, debian: Build, start: Start, name: str) -> None:

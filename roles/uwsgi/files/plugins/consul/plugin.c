@@ -83,6 +83,7 @@ __attribute__((visibility("default"))) struct uwsgi_plugin consul_plugin = {
 	.on_load = loaded,
 	.init = options_known,
 	.preinit_apps = sockets_bound,
+	.post_fork = consul_supervisor_forget,
 	.master_cycle = master_turns,
 	.master_cleanup = master_ends,
 };

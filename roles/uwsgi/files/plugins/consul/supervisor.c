@@ -10,8 +10,10 @@
 #include "config.h"
 #include "handover.h"
 
-/* An agent process that dies at once is not started more often than this. */
+/* An agent process that dies soon, again and again, is started at growing intervals. */
 #define RESTART_MS 1000
+#define LONGEST_RESTART_MS 60000
+#define LIVED_MS 10000
 
 static struct {
 	struct consul_config *config;
@@ -19,8 +21,9 @@ static struct {
 	struct consul_board *board;
 	volatile pid_t master; /* a worker that was started late has the master's handlers for a while */
 	volatile pid_t child; /* 0: none */
-	int leash; /* becomes readable when the child has done all it had to do, or is dead */
+	volatile int leash; /* becomes readable when the child has done all it had to do, or is dead */
 	int64_t started;
+	int64_t interval; /* from this start to the next one, at least */
 	volatile sig_atomic_t stopped; /* never start it again */
 } supervisor = {.leash = -1};
 
@@ -46,10 +49,11 @@ static bool child_is_done(int timeout_ms)
 
 static void forget_child(void)
 {
-	if (supervisor.leash >= 0)
-		close(supervisor.leash);
-	supervisor.leash = -1;
+	int leash = supervisor.leash;
 	supervisor.child = 0;
+	supervisor.leash = -1;
+	if (leash >= 0)
+		close(leash);
 }
 
 static void fork_child(int leash[2])
@@ -74,10 +78,18 @@ static void fork_child(int leash[2])
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+static int64_t next_interval(int64_t interval)
+{
+	if (!interval)
+		return RESTART_MS;
+	return interval < LONGEST_RESTART_MS / 2 ? interval * 2 : LONGEST_RESTART_MS;
+}
+
 static void start_child(void)
 {
 	int leash[2];
 	supervisor.started = consul_now();
+	supervisor.interval = next_interval(supervisor.interval);
 	supervisor.master = getpid();
 	if (pipe2(leash, O_CLOEXEC)) {
 		uwsgi_error("[consul] pipe()");
@@ -104,8 +116,10 @@ void consul_supervisor_cycle(void)
 	if (supervisor.child && child_is_done(0)) {
 		consul_log("agent process %d is dead, starting another one", (int) supervisor.child);
 		forget_child();
+		if (consul_now() - supervisor.started >= LIVED_MS)
+			supervisor.interval = 0;
 	}
-	if (!supervisor.child && (!supervisor.started || consul_now() - supervisor.started >= RESTART_MS))
+	if (!supervisor.child && consul_now() - supervisor.started >= supervisor.interval)
 		start_child();
 }
 
@@ -115,7 +129,8 @@ void consul_supervisor_stop(void)
 	int64_t deadline = consul_now() + CONSUL_STOP_MS;
 	if (getpid() != supervisor.master)
 		return;
-	if (!supervisor.stopped && supervisor.child) {
+	/* The pid of one that is done may be another's by now. */
+	if (!supervisor.stopped && supervisor.child && !child_is_done(0)) {
 		supervisor.stopped = 1;
 		if (!kill(supervisor.child, CONSUL_SIGNAL_LEAVE))
 			for (int64_t left = CONSUL_STOP_MS; left > 0 && !child_is_done((int) left);)
@@ -123,6 +138,12 @@ void consul_supervisor_stop(void)
 	}
 	supervisor.stopped = 1;
 	errno = error;
+}
+
+void consul_supervisor_forget(void)
+{
+	if (getpid() != supervisor.master)
+		forget_child();
 }
 
 void consul_supervisor_hand_over(void)

@@ -17,6 +17,9 @@ void consul_supervisor_cycle(void);
 /* Has the service deregistered and waits until it is, at most CONSUL_STOP_MS. Safe in a signal handler, and more than once. */
 void consul_supervisor_stop(void);
 
+/* In a worker: one that was started late is born with what is the master's. */
+void consul_supervisor_forget(void);
+
 /* Just before the master becomes another program. */
 void consul_supervisor_hand_over(void);
 
