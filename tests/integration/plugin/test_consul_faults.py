@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ..conftest import ConsulAgent
 from .conftest import Agent, Build, Instance, Start, entry, free_port, holds, state, wait_for, wait_state
 
@@ -93,8 +95,11 @@ class Recorder(BaseHTTPRequestHandler):
     seen: list[dict[str, Any]]
     agent: Agent
     redirect_to: str = ""
+    instead: Callable[[str], tuple[int, bytes] | None] = staticmethod(lambda _: None)
 
     def _ask_agent(self, body: bytes) -> tuple[int, bytes]:
+        if answer := self.instead(self.path):
+            return answer
         headers = {"X-Consul-Token": self.headers.get("X-Consul-Token", "")}
         request = urllib.request.Request(f"http://{self.agent.address}{self.path}", body or None, headers, method=self.command)
         try:
@@ -126,9 +131,12 @@ class Recorder(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def recorder(agent: Agent, redirect_to: str = "", unix: Path | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def recorder(
+    agent: Agent, redirect_to: str = "", instead: Callable[[str], tuple[int, bytes] | None] = lambda _: None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """With `instead` some requests get another answer than the agent's."""
     seen: list[dict[str, Any]] = []
-    handler = type("Handler", (Recorder,), {"seen": seen, "agent": agent, "redirect_to": redirect_to})
+    handler = type("Handler", (Recorder,), {"seen": seen, "agent": agent, "redirect_to": redirect_to, "instead": staticmethod(instead)})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -151,6 +159,54 @@ def test_one_connection_no_more_requests_than_needed(consul: Agent, debian: Buil
     assert len({item["client"] for item in seen}) == 1
     assert [item["path"].split("?")[0] for item in seen[:2]] == ["/v1/agent/service/register", seen[1]["path"]]
     assert all(item["path"].startswith("/v1/agent/check/update/service%3A") or "/service:" in item["path"] for item in seen[1:])
+
+
+def paths(seen: list[dict[str, Any]], start: str) -> int:
+    return sum(item["path"].startswith(start) for item in seen)
+
+
+def test_an_agent_that_forgets_at_once(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """It takes every registration and knows of none: that is no reason to ask it a hundred times a second, nor to say so."""
+
+    def forget(path: str) -> tuple[int, bytes] | None:
+        return (404, b"Unknown check ID") if "/check/update/" in path else None
+
+    with recorder(consul, instead=forget) as (address, seen):
+        instance = start(debian, {"consul-agent": address, "consul-service-name": name})
+        wait_for("three registrations", lambda: paths(seen, "/v1/agent/service/register") >= 3)
+        assert holds(lambda: paths(seen, "/v1/agent/service/register") < 10, during=2.0)
+        assert lines(instance, "registered as") == 1
+        assert lines(instance, "answers 404") == 1
+
+
+def test_an_old_agent_that_lost_it_beside_a_dead_one(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """Before 1.11 it answers 500 for an unknown check, which is no reason to ask the next agent."""
+    forgotten = threading.Event()
+
+    def forget_once(path: str) -> tuple[int, bytes] | None:
+        if "/check/update/" not in path or not forgotten.is_set():
+            return None
+        forgotten.clear()
+        return 500, b'CheckID "a" does not have associated TTL'
+
+    with recorder(consul, instead=forget_once) as (address, seen):
+        dead = f"127.0.0.1:{free_port()}"
+        instance = start(debian, {"consul-agent": [address, dead], "consul-service-name": name, "consul-check-ttl": "1s"})
+        wait_state(consul, name, "passing")
+        forgotten.set()
+        wait_for("another registration", lambda: paths(seen, "/v1/agent/service/register") == 2, within=5.0)
+        assert lines(instance, "has lost it") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+def test_token_that_only_the_master_can_read(consul: Agent, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("unused")
+    token_file.chmod(0o600)
+    options = {"consul-token-file": str(token_file), "master-as-root": "true", "uid": "nobody", "gid": "nogroup"}
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name} | options)
+    wait_state(consul, name, "passing")
+    assert lines(instance, "can't be read (Permission denied): requests go without a token") == 1
 
 
 TOKEN = "6c1d2f30-1111-4222-8333-abcdefabcdef"  # noqa: S105

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "config.h"
@@ -65,10 +66,17 @@ static bool try_agent(struct consul_call *call)
 	return call->exchange != NULL;
 }
 
+bool consul_answer_is_unknown(const struct consul_answer *answer)
+{
+	/* Agents before 1.11 have no 404 for a check that they do not know. */
+	return answer->status == 404 ||
+	       (answer->status == 500 && (strstr(answer->body, "does not have associated TTL") || strstr(answer->body, "Unknown check")));
+}
+
 static void call_answered(void *context, const struct consul_answer *answer)
 {
 	struct consul_call *call = context;
-	bool failed = !answer->status || answer->status >= 500;
+	bool failed = !answer->status || (answer->status >= 500 && !consul_answer_is_unknown(answer));
 	call->exchange = NULL; /* it ends after this */
 	if (failed) {
 		call->tried++;

@@ -18,4 +18,7 @@ void consul_client_free(struct consul_client *client);
 struct consul_call *consul_call_start(struct consul_client *client, const struct consul_request *request, consul_answered answered, void *context);
 void consul_call_cancel(struct consul_call *call);
 
+/* The agent does answer: it does not know what it was asked about. */
+bool consul_answer_is_unknown(const struct consul_answer *answer);
+
 #endif

@@ -23,6 +23,7 @@ struct consul_service {
 	struct consul_call *call; /* the one under way, or NULL */
 	bool touched; /* a registration of ours was sent */
 	bool unknown; /* the agent has to be told all again */
+	bool unproven; /* registered, and no update has been accepted since */
 	bool told; /* `told_state` is what the agent has */
 	enum consul_state told_state;
 	struct consul_verdict verdict; /* what the call under way tells */
@@ -125,12 +126,6 @@ static long patience(const struct consul_service *service)
 	return service->config->timeout_ms * (long) service->config->agents_count;
 }
 
-static bool is_unknown(const struct consul_answer *answer)
-{
-	/* Agents before 1.11 have no 404 for a check that they do not know. */
-	return answer->status == 404 || (answer->status == 500 && (strstr(answer->body, "does not have associated TTL") || strstr(answer->body, "Unknown check")));
-}
-
 static void registered(void *context, const struct consul_answer *answer)
 {
 	struct consul_service *service = context;
@@ -139,12 +134,27 @@ static void registered(void *context, const struct consul_answer *answer)
 		failed(service, answer);
 		return;
 	}
-	succeeded(service);
-	consul_log("%s: registered as %s, port %d, at agent %s (%s)", service->config->id, service->config->name, service->config->port, answer->agent,
-		   service->verdict.note);
+	if (!service->unproven) {
+		succeeded(service);
+		consul_log("%s: registered as %s, port %d, at agent %s (%s)", service->config->id, service->config->name, service->config->port,
+			   answer->agent, service->verdict.note);
+	}
 	service->phase = PRESENT;
 	service->unknown = false;
+	service->unproven = true;
 	service->told = false; /* an existing check keeps its state and note: tell ours */
+	service->due = 0;
+}
+
+/* An agent that forgets what it was told a moment ago will forget it again: then there is no hurry. */
+static void lost(struct consul_service *service, const struct consul_answer *answer)
+{
+	service->unknown = true;
+	if (service->unproven) {
+		failed(service, answer);
+		return;
+	}
+	consul_log("%s: agent %s has lost it, registering again", service->config->id, answer->agent);
 	service->due = 0;
 }
 
@@ -152,10 +162,8 @@ static void updated(void *context, const struct consul_answer *answer)
 {
 	struct consul_service *service = context;
 	service->call = NULL;
-	if (is_unknown(answer)) {
-		consul_log("%s: agent %s has lost it, registering again", service->config->id, answer->agent);
-		service->unknown = true;
-		service->due = 0;
+	if (consul_answer_is_unknown(answer)) {
+		lost(service, answer);
 		return;
 	}
 	if (answer->status != 200) {
@@ -166,6 +174,7 @@ static void updated(void *context, const struct consul_answer *answer)
 	if (service->told && service->told_state != service->verdict.state)
 		consul_log("%s: %s -> %s (%s)", service->config->id, consul_state_name(service->told_state), consul_state_name(service->verdict.state),
 			   service->verdict.note);
+	service->unproven = false;
 	service->told = true;
 	service->told_state = service->verdict.state;
 	service->due = consul_now() + service->config->ttl_ms / 3;

@@ -86,8 +86,10 @@ static bool same_file(const struct stat *one, const struct stat *other)
 
 static void report(struct consul_token *token, const char *trouble)
 {
-	if (trouble && !token->troubled)
+	if (trouble && !token->troubled && token->value)
 		consul_log("token file %s can't be read again (%s): the last token stays in use", token->path, trouble);
+	else if (trouble && !token->troubled)
+		consul_log("token file %s can't be read (%s): requests go without a token", token->path, trouble);
 	token->troubled = trouble != NULL;
 }
 
