@@ -28,7 +28,6 @@ bool consul_nonce_make(char nonce[CONSUL_NONCE_LENGTH + 1])
 void consul_board_publish(struct consul_board *board)
 {
 	atomic_store(&board->mode, uwsgi_instance_is_reloading ? CONSUL_RELOADING : CONSUL_RUNNING);
-	atomic_store(&board->cheap, uwsgi.status.is_cheap != 0);
 	for (int i = 1; i <= board->workers; i++)
 		if (uwsgi.workers[i].cursed_at && !uwsgi.workers[i].cheaped)
 			atomic_store(&board->restarting[i], true);

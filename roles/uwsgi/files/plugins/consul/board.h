@@ -14,7 +14,6 @@ enum consul_mode { CONSUL_RUNNING, CONSUL_RELOADING };
 struct consul_board {
 	char nonce[CONSUL_NONCE_LENGTH + 1]; /* of this instance; never changes */
 	_Atomic int mode; /* enum consul_mode, by the master */
-	_Atomic bool cheap; /* the workers are down on purpose, by the master */
 	_Atomic bool replaced; /* this master is about to become another program, by the master */
 	_Atomic bool took_over; /* nothing of a predecessor is left to do, by the agent process */
 	_Atomic bool present; /* the service is registered, by the agent process */
