@@ -86,8 +86,8 @@ def test_no_gap_while_the_app_loads(consul: Agent, debian: Build, start: Start, 
 
 def test_prefork_that_loads_longer_than_the_ttl(consul: Agent, build: Build, start: Start, name: str) -> None:
     """While the app loads there is no master loop: the agent process from before keeps the service alive."""
-    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "consul-check-ttl": "1s"}
-    instance = start(build, options, environment={"APP_LOADS_FOR": "2.5"})
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "consul-check-ttl": "2s"}
+    instance = start(build, options, environment={"APP_LOADS_FOR": "3.5"})
     wait_state(consul, name, "passing")
     old = instance.agent_process
     with Watch(consul, name) as watch:
@@ -119,6 +119,20 @@ def test_two_reloads_in_a_row(consul: Agent, debian: Build, start: Start, name: 
         wait_for("those from before to end", lambda: not any(map(alive, started)))
     assert watch.missed == 0
     assert "deregistered" not in instance.text()
+
+
+def test_an_app_that_does_not_load_any_more_is_critical(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    app = instance.directory / "app.py"
+    good = app.read_text()
+    app.write_text("raise RuntimeError('broken by the last change')")
+    instance.signal(signal.SIGHUP)
+    wait_state(consul, name, "critical", within=5.0)
+    assert note(consul, name).endswith("but no app is loaded")
+    app.write_text(good)
+    instance.signal(signal.SIGHUP)
+    wait_state(consul, name, "passing", within=5.0)
 
 
 def change(instance: Instance, build: Build, options: Options) -> None:

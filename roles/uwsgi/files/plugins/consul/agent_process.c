@@ -126,8 +126,10 @@ static void take_over(struct agent *agent, const struct consul_verdict *verdict)
 	if (!agent->predecessor->pid)
 		return;
 	if (is_same_service(agent)) {
-		if (verdict->complete && verdict->state != CONSUL_CRITICAL)
+		if (verdict->complete) {
 			consul_predecessor_relieve(agent->predecessor);
+			consul_service_inherit(agent->service);
+		}
 	} else if (consul_service_present(agent->service)) {
 		consul_predecessor_dismiss(agent->predecessor);
 	}

@@ -193,6 +193,12 @@ static void update_now(struct consul_service *service)
 	      updated);
 }
 
+void consul_service_inherit(struct consul_service *service)
+{
+	service->phase = PRESENT;
+	service->unknown = true;
+}
+
 static bool is_news(const struct consul_service *service, const struct consul_verdict *verdict)
 {
 	return service->told && !service->failures && service->told_state != verdict->state;

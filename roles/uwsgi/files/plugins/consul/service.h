@@ -16,6 +16,9 @@ struct consul_service;
 struct consul_service *consul_service_new(struct consul_client *client, const struct consul_config *config, const char *nonce, bool present);
 void consul_service_free(struct consul_service *service);
 
+/* There is a registration that others made for us: it becomes ours at the next tick, even if the state is critical. */
+void consul_service_inherit(struct consul_service *service);
+
 /* Tells the present state, and starts the request that is due, if any. */
 void consul_service_tick(struct consul_service *service, const struct consul_verdict *verdict, int64_t now);
 
