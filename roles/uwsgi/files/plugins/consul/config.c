@@ -219,13 +219,22 @@ static char *require_name(const struct consul_options *options)
 	return NULL;
 }
 
+/* In the path of a request these two mean a folder, and Consul answers with a redirect. */
+static char *read_id(const struct consul_options *options, struct consul_config *config)
+{
+	char *problem = read_text("consul-service-id", &options->service_id, &config->id);
+	if (!problem && config->id && (!strcmp(config->id, ".") || !strcmp(config->id, "..")))
+		problem = wrong("consul-service-id", config->id, "an id of dots only can't be asked for at an agent");
+	return problem;
+}
+
 static char *read_service(const struct consul_options *options, struct consul_config *config)
 {
 	char *problem = require_name(options);
 	if (!problem)
 		problem = read_text("consul-service-name", &options->service_name, &config->name);
 	if (!problem)
-		problem = read_text("consul-service-id", &options->service_id, &config->id);
+		problem = read_id(options, config);
 	if (!problem && options->service_tags.count)
 		problem = each_part(&options->service_tags, config, take_tag);
 	if (!problem)
