@@ -24,10 +24,10 @@ def test_all_workers_killed(consul: Agent, build: Build, start: Start, name: str
     instance.signal(signal.SIGSTOP)
     for pid in instance.workers.values():
         os.kill(pid, signal.SIGKILL)
-    assert wait_state(consul, name, "critical", within=1.2) < 1.2
+    wait_state(consul, name, "critical", within=1.2)
     assert note(consul, name).startswith("0/4 workers ready")
     instance.signal(signal.SIGCONT)
-    assert wait_state(consul, name, "passing", within=3.0) < 3.0
+    wait_state(consul, name, "passing", within=3.0)
 
 
 def test_one_worker_killed_changes_the_note_only(consul: Agent, debian: Build, start: Start, name: str) -> None:
@@ -47,17 +47,17 @@ def test_all_workers_busy_is_a_warning(consul: Agent, debian: Build, start: Star
     requests = [threading.Thread(target=instance.ask, args=("3",)) for _ in range(2)]
     for request in requests:
         request.start()
-    assert wait_state(consul, name, "warning", within=2.0) < 2.0
+    wait_state(consul, name, "warning", within=2.0)
     assert note(consul, name).startswith("2/2 workers ready, 2 busy")
     for request in requests:
         request.join()
-    assert wait_state(consul, name, "passing", within=1.5) < 1.5
+    wait_state(consul, name, "passing", within=1.5)
 
 
 def test_one_busy_worker_is_none(consul: Agent, debian: Build, start: Start, name: str) -> None:
-    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "consul-check-ttl": "1s"})
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "consul-check-ttl": "2s"})
     wait_state(consul, name, "passing")
-    request = threading.Thread(target=instance.ask, args=("2.5",))
+    request = threading.Thread(target=instance.ask, args=("3.5",))
     request.start()
     wait_for("1 busy in the note", lambda: note(consul, name).startswith("2/2 workers ready, 1 busy"), within=2.0)
     assert holds(lambda: state(consul, name) == "passing", during=1.2)
@@ -68,7 +68,7 @@ def test_suspended_by_choice(consul: Agent, debian: Build, start: Start, name: s
     instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
     wait_state(consul, name, "passing")
     instance.signal(signal.SIGTSTP)
-    assert wait_state(consul, name, "critical", within=1.2) < 1.2
+    wait_state(consul, name, "critical", within=1.2)
     assert "suspended" in note(consul, name)
     instance.signal(signal.SIGTSTP)
     wait_state(consul, name, "passing", within=3.0)
@@ -91,7 +91,7 @@ def test_master_killed(consul: Agent, debian: Build, start: Start, name: str) ->
     orphan = instance.agent_process
     instance.signal(signal.SIGKILL)
     instance.wait()
-    assert wait_state(consul, name, "absent", within=1.0) < 1.0
+    wait_state(consul, name, "absent", within=1.0)
     wait_for("the agent process to end", lambda: not alive(orphan), within=3.0)
 
 
@@ -104,7 +104,7 @@ def test_everything_killed_is_critical_after_the_ttl(consul: Agent, build: Build
         os.kill(pid, signal.SIGSTOP)
     for pid in everybody:
         os.kill(pid, signal.SIGKILL)
-    assert wait_state(consul, name, "critical", within=2.5) < 2.5
+    wait_state(consul, name, "critical", within=4.0)
 
 
 def test_agent_process_killed_comes_back(consul: Agent, build: Build, start: Start, name: str) -> None:
@@ -130,13 +130,12 @@ def test_agent_process_killed_comes_back(consul: Agent, build: Build, start: Sta
 def test_agent_process_that_dies_again_and_again(consul: Agent, debian: Build, start: Start, name: str) -> None:
     """It is started at growing intervals, so that the log does not fill."""
     instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
-    begun, last = [], 0
-    while len(begun) < 4:
-        wait_for("another agent process", lambda last=last: "agent process started" in instance.text() and instance.agent_process != last)
+    begun = []
+    for count in range(1, 5):
+        instance.wait_agent_process(count)
         begun.append(time.monotonic())
-        last = instance.agent_process
-        os.kill(last, signal.SIGKILL)
-    assert begun[3] - begun[2] > 3.5
+        os.kill(instance.agent_process, signal.SIGKILL)
+    assert begun[3] - begun[2] > 3.0
 
 
 def test_late_worker_holds_nothing_of_the_master(consul: Agent, debian: Build, start: Start, name: str) -> None:
@@ -178,4 +177,4 @@ def test_agent_process_is_not_root(consul: Agent, debian: Build, start: Start, n
     assert re.search(rf"(?m)^Gid:\t{nogroup}\t{nogroup}\t{nogroup}\t", status)
     assert re.search(r"(?m)^Groups:\s*$", status)
     instance.signal(signal.SIGKILL)
-    assert wait_state(consul, name, "absent", within=1.0) < 1.0
+    wait_state(consul, name, "absent", within=1.0)

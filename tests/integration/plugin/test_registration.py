@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Options, Start, entry, free_port, holds, ini, note, state, usual_options, wait_for, wait_state
+from .conftest import Agent, Build, Options, Start, entry, free_port, holds, ini, note, slowness, state, usual_options, wait_for, wait_state
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["prefork", "lazy"])
@@ -28,7 +28,7 @@ def test_not_before_the_workers_accept(consul: Agent, debian: Build, start: Star
     wait_state(consul, name, "passing")
     found = time.time()
     assert loaded.stat().st_mtime >= began + 1.5
-    assert 0 <= found - loaded.stat().st_mtime < 2
+    assert 0 <= found - loaded.stat().st_mtime < 2 * slowness()
     assert instance.ask() == "served"
 
 
@@ -36,7 +36,7 @@ def test_found_soon_after_the_first_accepted_request(consul: Agent, build: Build
     instance = start(build, {"consul-agent": consul.address, "consul-service-name": name})
     wait_for("an answer", lambda: "bound to TCP" in instance.text())
     assert instance.ask() == "served"
-    assert wait_state(consul, name, "passing", within=2.0) < 2.0
+    wait_state(consul, name, "passing", within=2.0)
 
 
 def test_all_that_the_options_say(consul: Agent, debian: Build, start: Start, name: str) -> None:
@@ -210,6 +210,7 @@ NAMED: Options = {"consul-service-name": "never-registered"}
         (NAMED | {"consul-timeout": "10ms"}, "consul-timeout = 10ms: a time from 100ms to 60s is right"),
         (NAMED | {"consul-token-file": "/does/not/exist"}, "readable by this instance, is right (No such file or directory)"),
         (NAMED | {"consul-token-file": "/dev/null"}, "readable by this instance, is right (the file is empty)"),
+        (NAMED | {"consul-service-id": ".."}, "consul-service-id = ..: an id of dots only can't be asked for at an agent"),
         ({"consul-service-tags": "a"}, "consul-service-tags = a: it needs a consul-service-name beside it"),
         ({"consul-service-id": "a"}, "consul-service-id = a: it needs a consul-service-name beside it"),
         ({"consul-service-port": "80"}, "consul-service-port = 80: it needs a consul-service-name beside it"),

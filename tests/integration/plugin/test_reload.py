@@ -12,7 +12,7 @@ from .conftest import Agent, Build, Instance, Options, Start, Watch, alive, entr
 
 
 def reloaded(instance: Instance) -> None:
-    wait_for("the next agent process", lambda: instance.text().count("agent process started") == 2, within=15.0)
+    instance.wait_agent_process(2, within=15.0)
 
 
 def workers_replaced(instance: Instance) -> Callable[[Instance], None]:
@@ -113,7 +113,7 @@ def test_two_reloads_in_a_row(consul: Agent, debian: Build, start: Start, name: 
         for count in (2, 3):
             started.append(instance.agent_process)
             instance.signal(signal.SIGHUP)
-            wait_for("the next agent process", lambda count=count: instance.text().count("agent process started") == count, within=20.0)
+            instance.wait_agent_process(count, within=20.0)
         assert alive(started[0])
         instance.wait_log(r"registered as (?s:.*)registered as", within=20.0)
         wait_for("those from before to end", lambda: not any(map(alive, started)))

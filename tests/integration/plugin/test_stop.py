@@ -25,7 +25,7 @@ def test_signals(consul: Agent, build: Build, start: Start, name: str, signum: i
     instance = start(build, {"consul-agent": consul.address, "consul-service-name": name, "die-on-term": die_on_term})
     wait_state(consul, name, "passing")
     instance.signal(signum)
-    assert wait_state(consul, name, "absent", within=1.0) < 1.0
+    wait_state(consul, name, "absent", within=1.0)
     assert instance.wait() == 0
     places = first(instance.text(), f"{name}-{socket.gethostname()}", ": deregistered", "killing workers", "goodbye to uWSGI")
     assert places == sorted(places)
@@ -48,7 +48,7 @@ def test_an_agent_that_never_answers_does_not_hold_the_stop(consul: Agent, build
     consul.process.send_signal(signal.SIGSTOP)
     try:
         instance.signal(signal.SIGINT)
-        wait_for("the workers to be told", lambda: "killing workers" in instance.text(), within=3.0)
+        wait_for("the workers to be told", lambda: "killing workers" in instance.text(), within=4.0)
         assert instance.wait(5) == 0
         assert "not deregistered, it will be critical after its TTL" in instance.text()
     finally:
@@ -120,7 +120,7 @@ def test_emperor_removes_the_vassal(consul: Agent, emperor: Emperor, name: str) 
     emperor.vassal.unlink()
     # The Emperor looks at its directory every 3 seconds.
     emperor.instance.wait_log("stop the uwsgi instance", within=5.0)
-    assert wait_state(consul, name, "absent", within=1.0) < 1.0
+    wait_state(consul, name, "absent", within=1.0)
     emperor.instance.wait_log("goodbye to uWSGI")
     places = first(emperor.instance.text(), "stop the uwsgi instance", ": deregistered", "killing workers")
     assert places == sorted(places)
@@ -135,7 +135,7 @@ def test_emperor_removes_the_vassal(consul: Agent, emperor: Emperor, name: str) 
 def test_emperor_is_stopped(consul: Agent, emperor: Emperor, name: str, signum: int, group: bool) -> None:
     """By a signal to its first process, or as a service manager does it, to all processes at once."""
     (os.killpg if group else os.kill)(emperor.instance.process.pid, signum)
-    assert wait_state(consul, name, "absent", within=1.0) < 1.0
+    wait_state(consul, name, "absent", within=1.0)
     emperor.instance.wait(20)
     assert state(consul, name) == "absent"
 
@@ -144,7 +144,7 @@ def test_emperor_is_killed(consul: Agent, emperor: Emperor, name: str) -> None:
     """A vassal that lost its Emperor ends by itself, in order."""
     for pid in emperor.processes():
         os.kill(pid, signal.SIGKILL)
-    assert wait_state(consul, name, "absent", within=1.0) < 1.0
+    wait_state(consul, name, "absent", within=1.0)
 
 
 def test_emperor_touched_reloads_without_a_gap(consul: Agent, emperor: Emperor, name: str) -> None:
