@@ -30,8 +30,11 @@ def free_port() -> int:
 class ConsulAgent:
     """One `consul agent -dev` (a server that is its own leader), or an agent with the configuration that a test gives."""
 
-    def __init__(self, directory: Path, config: dict[str, Any] | None = None, node: str = "node1", datacenter: str = "dc1") -> None:
-        self.node, self.datacenter = node, datacenter
+    def __init__(
+        self, directory: Path, config: dict[str, Any] | None = None, node: str = "node1", datacenter: str = "dc1", token: str = ""
+    ) -> None:
+        # token: what this class asks with unless told otherwise, for an agent that answers nobody without one.
+        self.node, self.datacenter, self.token = node, datacenter, token
         self.http_port, self.serf_wan_port, self.server_port = free_port(), free_port(), free_port()
         self.address = f"127.0.0.1:{self.http_port}"
         self.log = directory / f"consul-{node}.log"
@@ -81,8 +84,8 @@ class ConsulAgent:
         """The decoded JSON answer; raises `urllib.error.HTTPError` for an answer that is no success."""
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
         request = urllib.request.Request(f"http://{self.address}{path}", data=data, method=method)
-        if token:
-            request.add_header("X-Consul-Token", token)
+        if token or self.token:
+            request.add_header("X-Consul-Token", token or self.token)
         with urllib.request.urlopen(request, timeout=10) as answer:
             text = answer.read()
         return json.loads(text) if text.strip() else None

@@ -88,15 +88,8 @@ def start_agent(consul: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """Starts agents for the tests of a module; one with ACLs is asked with the management token."""
     agents: list[Any] = []
 
-    class Agent(type(consul)):  # type: ignore[misc]
-        management_token = ""
-
-        def request(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
-            return super().request(method, path, body, token or self.management_token)
-
     def start(config: dict[str, Any], management_token: str = "", **names: str) -> Any:
-        agents.append(Agent(tmp_path_factory.mktemp("agent"), config, **names))
-        agents[-1].management_token = management_token
+        agents.append(type(consul)(tmp_path_factory.mktemp("agent"), config, token=management_token, **names))
         return agents[-1].start()
 
     yield start
