@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ..conftest import ConsulAgent
-from .conftest import Agent, Build, Instance, Start, entry, free_port, holds, state, wait_for, wait_state
+from .conftest import Agent, Build, Instance, Start, entry, free_port, holds, note, state, wait_for, wait_state
 
 Agents = Callable[..., Agent]
 
@@ -27,10 +27,15 @@ def lines(instance: Instance, word: str) -> int:
     return sum(word in line for line in instance.text().splitlines() if "[consul]" in line)
 
 
+def wait_known(agent: Agent, name: str) -> None:
+    """Until the agent has taken the registration and an update of it."""
+    wait_for("the first update", lambda: note(agent, name).startswith("2/2 workers ready"))
+
+
 def test_agent_loses_its_state(consul_agents: Agents, build: Build, start: Start, name: str) -> None:
     agent = consul_agents()
     instance = start(build, {"consul-agent": agent.address, "consul-service-name": name, "consul-check-ttl": "3s"})
-    wait_state(agent, name, "passing")
+    wait_known(agent, name)
     agent.stop()
     instance.wait_log("does not answer")
     assert instance.ask() == "served"
@@ -45,7 +50,7 @@ def test_deregistered_by_somebody_else(consul: Agent, debian: Build, start: Star
     instance = start(
         debian, {"consul-agent": consul.address, "consul-service-name": name, "consul-service-id": name, "consul-check-ttl": "3s"}
     )
-    wait_state(consul, name, "passing")
+    wait_known(consul, name)
     consul.put(f"/v1/agent/service/deregister/{name}")
     instance.wait_log("has lost it", within=2.0)
     wait_state(consul, name, "passing", within=2.0)
@@ -194,7 +199,7 @@ def test_an_old_agent_that_lost_it_beside_a_dead_one(consul: Agent, debian: Buil
     with recorder(consul, instead=forget_once) as (address, seen):
         dead = f"127.0.0.1:{free_port()}"
         instance = start(debian, {"consul-agent": [address, dead], "consul-service-name": name, "consul-check-ttl": "1s"})
-        wait_state(consul, name, "passing")
+        wait_known(consul, name)
         forgotten.set()
         wait_for("another registration", lambda: paths(seen, "/v1/agent/service/register") == 2, within=5.0)
         assert lines(instance, "has lost it") == 1
@@ -277,5 +282,5 @@ def test_unix_socket(consul_agents: Agents, debian: Build, start: Start, name: s
     agent = consul_agents({"addresses": {"http": f"127.0.0.1 unix://{path}"}})
     instance = start(debian, {"consul-agent": f"unix://{path}", "consul-service-name": name})
     wait_state(agent, name, "passing")
-    assert f"at agent unix://{path}" in instance.text()
+    instance.wait_log(f"at agent unix://{path}")
     assert (entry(agent, name) or {})["state"] == "passing"

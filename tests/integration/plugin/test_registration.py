@@ -127,7 +127,7 @@ def test_a_long_line_is_cut(consul: Agent, debian: Build, start: Start, name: st
         {"consul-agent": consul.address, "consul-service-name": name, "consul-service-id": name + "x" * 20000},
         environment={"SECRET": "not-for-the-log"},
     )
-    wait_state(consul, name, "passing")
+    wait_for("the first update", lambda: note(consul, name).startswith("2/2 workers ready"))
     instance.signal(signal.SIGINT)
     instance.wait()
     lines = [line for line in instance.text().splitlines() if "[consul]" in line]
