@@ -30,16 +30,22 @@ _PLUGIN_OPTIONS = ("plugins-dir", "plugin", "plugins", "need-plugin", "need-plug
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLACEHOLDER = re.compile(r"[@$%]\(")
-_DURATION = re.compile(r"[1-9][0-9]*[smh]?\Z")
+_DURATION = re.compile(r"([0-9]{1,10})(ms|s|m|h)?\Z")
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _YAML_SAFE = re.compile(r"[A-Za-z0-9/.:+=(][^#\"'\\{}\[\]&*!|>%`]*\Z")
 
 
 class VassalError(ValueError):
-    """A vassal that can't be written as it is declared."""
+    """A vassal that can't be written as it is declared; `value` is the value as the message shows it, if it does."""
+
+    def __init__(self, message: str, value: str | None = None) -> None:
+        super().__init__(message)
+        self.value = value
 
 
 def _wrong(where: str, value: Any, right: str) -> VassalError:
-    return VassalError(f"{where} is {json.dumps(value, default=str)}: {right}")
+    shown = json.dumps(value, default=str)
+    return VassalError(f"{where} is {shown}: {right}", shown)
 
 
 def _known(where: str, keys: Iterable[str], allowed: Sequence[str]) -> None:
@@ -89,10 +95,20 @@ def _port(where: str, value: Any) -> str:
     return text
 
 
-def _duration(where: str, value: Any) -> str:
-    if isinstance(value, bool) or not _DURATION.match(str(value)):
-        raise _wrong(where, value, "give a duration such as 10s, 1m or 1h")
-    return str(value)
+def _duration(least: str, most: str, *, or_zero: bool = False) -> Callable[[str, Any], str]:
+    def check(where: str, value: Any) -> str:
+        length = -1 if isinstance(value, bool) else _milliseconds(str(value))
+        if not (_milliseconds(least) <= length <= _milliseconds(most) or (or_zero and length == 0)):
+            raise _wrong(where, value, f"give a duration from {least} to {most}, such as 10s{', or 0 for never' if or_zero else ''}")
+        return str(value)
+
+    return check
+
+
+def _milliseconds(text: str) -> int:
+    """The length of a duration as the plugin reads it, seconds where it has no unit; -1 for what is none."""
+    match = _DURATION.match(text)
+    return int(match[1]) * _MILLISECONDS[match[2] or "s"] if match else -1
 
 
 def _choice(*choices: str) -> Callable[[str, Any], str]:
@@ -144,9 +160,9 @@ CONSUL_OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
     "service_address": _one(_plain),
     "service_meta": _meta,
     "token_file": _one(_plain),
-    "check_ttl": _one(_duration),
-    "check_deregister_after": _one(_duration),
-    "timeout": _one(_duration),
+    "check_ttl": _one(_duration("1s", "24h")),
+    "check_deregister_after": _one(_duration("1m", "8760h", or_zero=True)),
+    "timeout": _one(_duration("100ms", "60s")),
 }
 
 
@@ -211,6 +227,11 @@ def _json(where: str, options: Options) -> str:
     grouped: dict[str, list[str]] = {}
     for key, value in options:
         grouped.setdefault(key, []).append(value)
+    regrouped = [(key, value) for key, values in grouped.items() for value in values]
+    if regrouped != options and any(key.startswith(("if-", "for", "end")) for key in grouped):
+        raise VassalError(
+            f"{where}: JSON holds a repeated option in one place, so conditions and loops change their meaning: use another format"
+        )
     content = {key: values[0] if len(values) == 1 else values for key, values in grouped.items()}
     return json.dumps({"uwsgi": content}, indent=2, ensure_ascii=False) + "\n"
 
@@ -222,11 +243,11 @@ _WRITERS: dict[str, Callable[[str, Options], str]] = {"ini": _ini, "yml": _yml, 
 
 
 def vassal_files(vassals: Any, groups: Iterable[str], defaults: Mapping[str, Any], agents: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The files of the vassals that belong on a host in `groups`.
+    """The files of vassals on a host in `groups`: present where a vassal belongs there, else absent.
 
     Every vassal is checked, wherever it belongs. `defaults` are options that a vassal has unless it names them itself,
-    `agents` the Consul agents of a vassal that names none. A file is `{"name", "file", "state", "secret", "content"}`; a
-    vassal that is placed on other groups only is left out. Raises `VassalError`.
+    `agents` the Consul agents of a vassal that names none. A file is `{"name", "file", "state", "secret", "content"}`.
+    Raises `VassalError`, which shows no value of a vassal that is secret.
     """
     files: list[dict[str, Any]] = []
     names: set[str] = set()
@@ -249,13 +270,19 @@ def vassal_files(vassals: Any, groups: Iterable[str], defaults: Mapping[str, Any
         if not isinstance(secret, bool):
             raise _wrong(f"{where}.secret", secret, "give true or false")
         placed = _list_of(f"{where}.groups", vassal.get("groups", []))
-        content = _content(where, vassal, form, defaults, agents) if state == "present" else ""
-        if not placed or here.intersection(placed):
-            # A vassal that changes its format leaves no second one behind.
-            for other in FORMATS:
-                here_as = "present" if state == "present" and other == form else "absent"
-                text = content if here_as == "present" else ""
-                files.append({"name": name, "file": f"{name}.{other}", "state": here_as, "secret": secret, "content": text})
+        try:
+            content = _content(where, vassal, form, defaults, agents) if state == "present" else ""
+        except VassalError as error:
+            if secret and error.value is not None:
+                raise VassalError(str(error).replace(f" is {error.value}:", " has a secret value that is wrong:")) from None
+            raise
+        if placed and not here.intersection(placed):
+            state = "absent"
+        # A vassal that changes its format, or its place, leaves none behind.
+        for other in FORMATS:
+            here_as = "present" if state == "present" and other == form else "absent"
+            text = content if here_as == "present" else ""
+            files.append({"name": name, "file": f"{name}.{other}", "state": here_as, "secret": secret, "content": text})
     return files
 
 

@@ -110,6 +110,32 @@ def test_placement_by_group() -> None:
     assert list(rendered(here, elsewhere, declared(), groups=("web",))) == ["here.ini", "app.ini"]
 
 
+def test_a_vassal_that_moves_elsewhere_is_absent_here() -> None:
+    files = vassals.vassal_files([declared(groups=["db"])], ("web",), {})
+    assert {entry["file"]: entry["state"] for entry in files} == {f"app.{form}": "absent" for form in vassals.FORMATS}
+
+
+def test_errors_of_a_secret_vassal_show_no_value() -> None:
+    with pytest.raises(vassals.VassalError) as error:
+        rendered(declared(secret=True, options={"env": "PASSWORD=hunter2 "}))
+    assert "hunter2" not in str(error.value)
+    assert "options.env has a secret value that is wrong: uWSGI would cut the blanks" in str(error.value)
+
+
+def test_json_refuses_conditions_that_it_would_reorder() -> None:
+    options = [{"if-env": "A"}, {"threads": 2}, {"endif": True}, {"if-env": "B"}, {"threads": 4}, {"endif": True}]
+    with pytest.raises(vassals.VassalError, match="use another format"):
+        rendered(declared(format="json", options=options, consul=None))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("check_ttl", "1500ms"), ("check_ttl", 5), ("check_deregister_after", 0), ("timeout", "100ms")]
+)
+def test_durations(option: str, value: object) -> None:
+    name = "consul-" + option.replace("_", "-")
+    assert f"{name} = {value}\n" in rendered(declared(consul={"service_name": "app", option: value}))["app.ini"]
+
+
 def test_absence_and_another_format_leave_no_file_behind() -> None:
     files = vassals.vassal_files([declared(format="yml"), declared(name="gone", state="absent")], (), {})
     states = {entry["file"]: entry["state"] for entry in files}
@@ -147,6 +173,10 @@ def test_absence_and_another_format_leave_no_file_behind() -> None:
         ({"consul": {"service_name": "app", "service_tags": "a"}}, 'consul.service_tags is "a": give a list'),
         ({"consul": {"service_name": "app", "service_meta": {"a b": "1"}}}, 'consul.service_meta, key is "a b"'),
         ({"consul": {"service_name": "app", "check_ttl": "fast"}}, 'consul.check_ttl is "fast": give a duration'),
+        ({"consul": {"service_name": "app", "check_ttl": "25h"}}, "from 1s to 24h"),
+        ({"consul": {"service_name": "app", "check_ttl": 0}}, "from 1s to 24h"),
+        ({"consul": {"service_name": "app", "check_deregister_after": "30s"}}, "from 1m to 8760h, such as 10s, or 0 for never"),
+        ({"consul": {"service_name": "app", "timeout": "2m"}}, "from 100ms to 60s"),
         ({"consul": {"service_name": "app", "consistency_mode": "strong"}}, "give one of default, consistent, stale"),
         ({"consul": {"service_name": "@(exec://id)"}}, "has no '@('"),
         ({"consul": {"service_name": "a\nuid = root"}}, "of one line"),
