@@ -79,10 +79,23 @@ static bool has_same_services(const struct agent *agent)
 	return agent->predecessor->pid && !strcmp(agent->predecessor->ids, agent->ids);
 }
 
+/* With master-as-root and another uid since the reload only the master may. */
+static void relieve_predecessor(struct agent *agent)
+{
+	if (!consul_predecessor_relieve(agent->predecessor))
+		atomic_store(&agent->board->relieve, true);
+}
+
+static void dismiss_predecessor(struct agent *agent)
+{
+	if (!consul_predecessor_dismiss(agent->predecessor))
+		atomic_store(&agent->board->dismiss, true);
+}
+
 /* A predecessor that was not told yet ends with us. With other services than ours it takes those out of Consul that we do not have. */
 static void end_predecessor(struct agent *agent)
 {
-	(has_same_services(agent) ? consul_predecessor_relieve : consul_predecessor_dismiss)(agent->predecessor);
+	(has_same_services(agent) ? relieve_predecessor : dismiss_predecessor)(agent);
 }
 
 /* The predecessor's registrations, if they carry our ids, are ours to take back. */
@@ -133,11 +146,11 @@ static void take_over(struct agent *agent, const struct consul_verdict *verdict)
 		return;
 	if (has_same_services(agent)) {
 		if (verdict->complete || verdict->failing) {
-			consul_predecessor_relieve(agent->predecessor);
+			relieve_predecessor(agent);
 			consul_services_inherit(agent->services);
 		}
 	} else if (consul_services_are_present(agent->services)) {
-		consul_predecessor_dismiss(agent->predecessor);
+		dismiss_predecessor(agent);
 	}
 	atomic_store(&agent->board->took_over, !agent->predecessor->pid);
 }

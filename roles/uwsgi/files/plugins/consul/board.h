@@ -18,6 +18,7 @@ struct consul_board {
 	_Atomic int mode; /* enum consul_mode, by the master */
 	_Atomic bool stopping; /* by the master */
 	_Atomic bool replaced; /* this master is about to become another program, by the master */
+	_Atomic bool relieve, dismiss; /* the master has to tell it to the predecessor, by the agent process */
 	_Atomic bool took_over; /* nothing of a predecessor is left to do, by the agent process */
 	struct consul_health health; /* by the workers */
 	int services;

@@ -47,21 +47,21 @@ void consul_handover_leave(pid_t pid, const char *nonce, const char *ids)
 	free(text);
 }
 
-static void tell(struct consul_predecessor *predecessor, int signum)
+static bool tell(struct consul_predecessor *predecessor, int signum)
 {
-	if (predecessor->pid && kill(predecessor->pid, signum) && errno != ESRCH)
-		uwsgi_error("[consul] kill()");
+	bool told = !predecessor->pid || !kill(predecessor->pid, signum) || errno != EPERM;
 	consul_predecessor_clear(predecessor);
+	return told;
 }
 
-void consul_predecessor_dismiss(struct consul_predecessor *predecessor)
+bool consul_predecessor_dismiss(struct consul_predecessor *predecessor)
 {
-	tell(predecessor, CONSUL_SIGNAL_LEAVE);
+	return tell(predecessor, CONSUL_SIGNAL_LEAVE);
 }
 
-void consul_predecessor_relieve(struct consul_predecessor *predecessor)
+bool consul_predecessor_relieve(struct consul_predecessor *predecessor)
 {
-	tell(predecessor, CONSUL_SIGNAL_RELIEVED);
+	return tell(predecessor, CONSUL_SIGNAL_RELIEVED);
 }
 
 void consul_predecessor_clear(struct consul_predecessor *predecessor)

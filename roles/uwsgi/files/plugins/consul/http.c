@@ -113,6 +113,16 @@ static bool only_http(CURL *easy)
 #endif
 }
 
+/* A resolver that does not answer must not hold up the end of a request whose time is over. */
+static bool leave_resolver(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+	return !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#else
+	return easy != NULL;
+#endif
+}
+
 static bool set_file(CURL *easy, CURLoption option, const char *path)
 {
 	return !path || !curl_easy_setopt(easy, option, path);
@@ -129,7 +139,7 @@ static bool set_tls(CURL *easy, const struct consul_connection *connection)
 /* Neither a proxy nor .netrc nor a redirect may have a say in where the token goes. */
 static bool set_rules(CURL *easy, const struct consul_address *agent, long timeout_ms, long connect_ms)
 {
-	return only_http(easy) && !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
+	return only_http(easy) && leave_resolver(easy) && !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
 	       !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms < connect_ms ? timeout_ms : connect_ms) &&

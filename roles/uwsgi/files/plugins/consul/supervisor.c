@@ -112,8 +112,17 @@ bool consul_supervisor_is_stopping(void)
 	return uwsgi_instance_is_dying || (uwsgi_instance_is_reloading && uwsgi.exit_on_reload);
 }
 
+static void tell_predecessor(void)
+{
+	if (atomic_exchange(&supervisor.board->relieve, false))
+		consul_predecessor_relieve(supervisor.predecessor);
+	if (atomic_exchange(&supervisor.board->dismiss, false))
+		consul_predecessor_dismiss(supervisor.predecessor);
+}
+
 void consul_supervisor_cycle(void)
 {
+	tell_predecessor();
 	consul_board_publish(supervisor.board, consul_supervisor_is_stopping());
 	if (consul_supervisor_is_stopping()) {
 		consul_supervisor_stop();
