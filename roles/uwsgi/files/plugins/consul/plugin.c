@@ -8,9 +8,13 @@
 #include "option_table.h"
 #include "options.h"
 #include "port.h"
+#include "python.h"
+#include "rpc.h"
 #include "status_thread.h"
 #include "stop.h"
 #include "supervisor.h"
+
+extern struct uwsgi_plugin consul_plugin;
 
 static struct consul_config config;
 static struct consul_predecessor predecessor;
@@ -59,8 +63,17 @@ static void sockets_bound(void)
 	}
 }
 
+/* Every app may ask Consul, also one of an instance that registers nothing. */
+static void apps_next(void)
+{
+	sockets_bound();
+	consul_rpc_register(&consul_plugin, &config.connection, config.services_count ? consul_supervisor_health() : NULL);
+	consul_python_extend();
+}
+
 static void master_turns(void)
 {
+	consul_rpc_master_turns();
 	if (!consul_config_is_active(&config))
 		return;
 	if (!turning) {
@@ -87,7 +100,8 @@ __attribute__((visibility("default"))) struct uwsgi_plugin consul_plugin = {
 	.options = consul_option_table,
 	.on_load = loaded,
 	.init = options_known,
-	.preinit_apps = sockets_bound,
+	.preinit_apps = apps_next,
+	.rpc = consul_rpc_run,
 	.post_fork = consul_supervisor_forget,
 	.master_cycle = master_turns,
 	.master_cleanup = master_ends,

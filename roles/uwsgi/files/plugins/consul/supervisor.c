@@ -43,6 +43,11 @@ bool consul_supervisor_prepare(struct consul_config *config, struct consul_prede
 	return supervisor.board != NULL;
 }
 
+struct consul_health *consul_supervisor_health(void)
+{
+	return &supervisor.board->health;
+}
+
 static bool child_is_done(int timeout_ms)
 {
 	struct pollfd poller = {.fd = supervisor.leash, .events = POLLIN};
