@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 
 #include "board.h"
+#include "cache_lock.h"
 #include "client.h"
 #include "clock.h"
 #include "config.h"
@@ -14,6 +15,7 @@
 #include "process_setup.h"
 #include "registration.h"
 #include "services.h"
+#include "watches.h"
 #include "workers.h"
 
 /* How often the workers' table is looked at: it can't wake anybody up. Their death does, at once. */
@@ -36,6 +38,8 @@ struct agent {
 	struct consul_workers *workers;
 	struct consul_liveness *liveness;
 	struct consul_services *services;
+	struct uwsgi_cache *cache; /* NULL: nobody asked for any */
+	struct consul_watches *watches;
 	struct curl_waitfd *descriptors;
 	int64_t replaced_since; /* 0: it was not */
 	bool leaving;
@@ -45,8 +49,8 @@ struct agent {
 static bool agent_open(struct agent *agent)
 {
 	agent->signals = consul_signal_descriptor(CONSUL_SIGNAL_LEAVE, CONSUL_SIGNAL_RELIEVED);
-	/* One connection is all that exchanges one after the other need; a second is the next agent's. */
-	agent->http = agent->signals < 0 ? NULL : consul_http_new(2);
+	/* One connection is all that exchanges one after the other need; a second is the next agent's. Each watch has one of its own. */
+	agent->http = agent->signals < 0 ? NULL : consul_http_new(2 + (long) agent->config->watches_count);
 	if (!agent->http) {
 		consul_log("the agent process could not be set up");
 		return false;
@@ -56,12 +60,14 @@ static bool agent_open(struct agent *agent)
 	agent->workers = consul_workers_new(agent->board);
 	agent->liveness = consul_liveness_new(agent->config, agent->board, agent->workers);
 	agent->services = consul_services_new(agent->config, agent->http, agent->client, &agent->identity, agent->board->present);
+	agent->watches = consul_watches_new(agent->config, agent->client, agent->cache, agent->board, consul_client_patience(agent->client));
 	agent->descriptors = consul_allocate((size_t) agent->board->workers + 1, sizeof(*agent->descriptors));
 	return true;
 }
 
 static void agent_close(struct agent *agent)
 {
+	consul_watches_free(agent->watches);
 	consul_services_free(agent->services);
 	consul_liveness_free(agent->liveness);
 	consul_workers_free(agent->workers);
@@ -92,6 +98,7 @@ static void leave(struct agent *agent)
 	if (agent->leaving)
 		return;
 	agent->leaving = true;
+	consul_watches_stop(agent->watches);
 	end_predecessor(agent);
 	consul_services_leave(agent->services, inherited, agent->config->stop_ms);
 }
@@ -118,8 +125,11 @@ static void watch_replacement(struct agent *agent, int64_t now)
 {
 	if (!atomic_load(&agent->board->replaced))
 		return;
-	if (!agent->replaced_since)
+	if (!agent->replaced_since) {
 		agent->replaced_since = now;
+		/* Nobody reads our cache any more, and changes are our successor's to act upon. */
+		consul_watches_stop(agent->watches);
+	}
 	if (now - agent->replaced_since >= REPLACED_MS && !agent->leaving) {
 		consul_log("nobody took over since the reload");
 		leave(agent);
@@ -150,6 +160,7 @@ static void attend(struct agent *agent, int64_t now)
 	if (atomic_load(&agent->board->stopping))
 		leave(agent);
 	consul_services_tick(agent->services, verdict, now);
+	consul_watches_tick(agent->watches, now);
 	if (!agent->leaving)
 		consul_services_publish(agent->services, agent->board->present);
 	else if (consul_services_left(agent->services))
@@ -167,8 +178,11 @@ static void wait_for_more(struct agent *agent, int64_t now)
 {
 	int64_t timeout = next_look(agent);
 	int64_t due = consul_services_due(agent->services);
+	int64_t watches_due = consul_watches_due(agent->watches);
 	unsigned count = consul_workers_descriptors(agent->workers, agent->descriptors, (unsigned) agent->board->workers);
 	agent->descriptors[count++] = (struct curl_waitfd){.fd = agent->signals, .events = CURL_WAIT_POLLIN};
+	if (watches_due < due)
+		due = watches_due;
 	if (due < now + timeout)
 		timeout = due > now ? due - now : 0;
 	if (!consul_http_wait(agent->http, agent->descriptors, count, (int) timeout)) {
@@ -192,10 +206,12 @@ void consul_agent_process_run(struct consul_config *config, struct consul_board 
 		.board = board,
 		.predecessor = predecessor,
 		.leash = leash,
+		.cache = uwsgi_cache_by_name(config->cache),
 		.identity = {.nonce = board->nonce, .version = UWSGI_VERSION, .mode = mode_of_workers(), .master = (int) master},
 	};
 	if (!consul_process_setup(&agent.leash, master) || !agent_open(&agent))
 		_exit(1);
+	consul_cache_set_heir(master);
 	srandom((unsigned) getpid() ^ (unsigned) consul_now());
 	while (!agent.ended) {
 		int64_t now = consul_now();

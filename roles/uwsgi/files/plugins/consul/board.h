@@ -11,6 +11,8 @@
 
 #define CONSUL_NONCE_LENGTH 32
 
+#define CONSUL_SIGNALS 256 /* uWSGI's own, by number */
+
 enum consul_mode { CONSUL_RUNNING, CONSUL_RELOADING };
 
 struct consul_board {
@@ -19,6 +21,8 @@ struct consul_board {
 	_Atomic bool stopping; /* by the master */
 	_Atomic bool replaced; /* this master is about to become another program, by the master */
 	_Atomic bool took_over; /* nothing of a predecessor is left to do, by the agent process */
+	_Atomic bool reload_wanted; /* set by the agent process, cleared by the master */
+	_Atomic uint64_t signals[CONSUL_SIGNALS / 64]; /* to be raised; a bit each, set and cleared in the same way */
 	struct consul_health health; /* by the workers */
 	int services;
 	_Atomic bool *present; /* service 0 to n-1: it is registered, by the agent process */
