@@ -209,3 +209,203 @@ def test_kv(consul: Agent, build: Build, watching: Start, name: str) -> None:
     consul.request("DELETE", f"/v1/kv/{name}/?recurse")  # type: ignore[attr-defined]
     wait_item(instance, f"keys/{name}/", lambda found: found["keys"] == [])
     assert fetch(instance, "/keys") == ["agent", f"keys/{name}/"]
+
+
+def test_which_instances(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    register(consul, name, 1, "passing", Tags=["blue", "eu"])
+    register(consul, name, 2, "warning", Tags=["blue"])
+    register(consul, name, 3, "critical", Tags=["blue"])
+    register(consul, name, 4, "passing", Tags=["green"], Meta={"a": "x y, z"})
+    consul.put("/v1/catalog/register", {"Node": "node-1", "Address": "10.0.0.1", "SkipNodeUpdate": True,
+        "Check": {"CheckID": f"_service_maintenance:{name}-5", "Name": "m", "ServiceID": f"{name}-5", "Status": "critical"},
+        "Service": {"ID": f"{name}-5", "Service": name, "Port": 1}})  # fmt: skip
+    condition = 'Service.Meta.a == "x y, z"'
+    quoted = condition.replace('"', '\\"')
+    instance = watching(
+        debian,
+        {
+            "consul-agent": consul.address,
+            "consul-watch-service": [
+                f"{name},tag=blue",
+                f"{name},tag=blue,tag=eu,dc=dc1",
+                f"{name},status=warning",
+                f"{name},status=any",
+                f'{name},filter="{quoted}"',
+                f"{name}-none",
+            ],
+        },
+    )
+
+    def found(suffix: str) -> list[str]:
+        return ids(wait_item(instance, f"service/{name}{suffix}"))
+
+    assert found("?tag=blue") == [f"{name}-1"]
+    assert found("?dc=dc1&tag=blue&tag=eu") == [f"{name}-1"]
+    assert found("?status=warning") == [f"{name}-{number}" for number in (1, 2, 4)]
+    assert found("?status=any") == [f"{name}-{number}" for number in (5, 1, 2, 3, 4)]
+    statuses = {entry["id"]: entry["status"] for entry in item(instance, f"service/{name}?status=any")["instances"]}
+    assert statuses[f"{name}-5"] == "maintenance"
+    assert statuses[f"{name}-3"] == "critical"
+    assert found(f"?filter={condition}") == [f"{name}-4"]
+    assert found("-none") == []
+
+
+def test_query(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    for number in (1, 2, 3):
+        register(consul, name, number)
+    request(consul, "POST", "/v1/query", {"Name": name, "Service": {"Service": name, "OnlyPassing": True}})
+    instance = watching(debian, {"consul-agent": consul.address, "consul-watch-query": f"{name},interval=1s"})
+    found = wait_item(instance, f"query/{name}")
+    assert sorted(found) == ["changed", "datacenter", "failovers", "instances", "query", "stale_since"]
+    assert (found["query"], found["datacenter"], found["failovers"], found["stale_since"]) == (name, "dc1", 0, None)
+    assert ids(found) == [f"{name}-{number}" for number in (1, 2, 3)]
+    # Consul shuffles what it answers: that is no change.
+    assert holds(lambda: bool(item(instance, f"query/{name}") == found), during=3.5)
+    deregister(consul, name, 2)
+    wait_item(instance, f"query/{name}", lambda found: ids(found) == [f"{name}-1", f"{name}-3"], within=2.0)
+
+
+def test_agent_item_and_one_agent_after_the_other(consul_agents: Agents, debian: Build, watching: Start, name: str) -> None:
+    """The first dies in the middle, the second hangs, then the first is back."""
+    first, second = consul_agents(), consul_agents(node="node2")
+    for number, agent in enumerate((first, second), 1):
+        register(agent, name, number)
+    instance = watching(
+        debian, {"consul-agent": f"{first.address},{second.address}", "consul-watch-service": name, "consul-timeout": "500ms"}
+    )
+    wait_item(instance, f"service/{name}", lambda found: ids(found) == [f"{name}-1"])
+    state = wait_item(instance, "agent")
+    assert sorted(state) == ["agent", "last_contact", "since", "state"]
+    assert (state["state"], state["agent"]) == ("connected", first.address)
+    first.stop()
+    wait_item(instance, f"service/{name}", lambda found: ids(found) == [f"{name}-2"], within=2.0)
+    wait_item(instance, "agent", lambda state: state["agent"] == second.address, within=2.0)
+    assert item(instance, f"service/{name}")["stale_since"] is None
+    assert item(instance, "agent")["since"] == state["since"]
+    first.start()
+    register(first, name, 3)
+    assert second.process
+    second.process.send_signal(signal.SIGSTOP)
+    wait_item(instance, f"service/{name}", lambda found: ids(found) == [f"{name}-3"])
+    assert item(instance, "agent")["agent"] == first.address
+    assert lines(instance, "does not answer") == 0
+    second.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_last_known_good(consul_agents: Agents, build: Build, watching: Start, name: str, how: str) -> None:
+    """The only agent is away, and comes back: as it was, or with nothing, and so with an index that goes back."""
+    agent = consul_agents()
+    for _ in range(50):  # the index of the next life shall be lower
+        agent.put("/v1/kv/history", b"x")
+    register(agent, name)
+    agent.put(f"/v1/kv/{name}/key", b"value")
+    instance = watching(
+        build,
+        {
+            "consul-agent": agent.address,
+            "consul-watch-service": name,
+            "consul-watch-kv": f"{name}/",
+            "consul-timeout": "500ms",
+        },
+    )
+    service, keys = wait_item(instance, f"service/{name}"), wait_item(instance, f"keys/{name}/")
+    assert agent.process
+    agent.process.send_signal(signal.SIGSTOP if how == "stopped" else signal.SIGKILL)
+    away = time.time()
+    stale = wait_item(instance, f"service/{name}", lambda found: found["stale_since"], within=10.0)
+    assert away < stale["stale_since"] < time.time()
+    assert stale | {"stale_since": None} == service
+    assert wait_item(instance, f"keys/{name}/", lambda found: found["stale_since"]) | {"stale_since": None} == keys
+    assert item(instance, f"kv/{name}/key")["value"] == "value"
+    contact = wait_item(instance, "agent", lambda state: state["state"] == "away")
+    assert contact["last_contact"] < contact["since"]
+    assert holds(lambda: bool(item(instance, f"service/{name}") == stale), during=2.0)
+    if how == "stopped":
+        agent.process.send_signal(signal.SIGCONT)
+        healed = wait_item(instance, f"service/{name}", lambda found: found["stale_since"] is None)
+        assert healed == service
+    else:
+        agent.process.wait()
+        agent.start()
+        emptied = wait_item(instance, f"service/{name}", lambda found: not found["instances"])
+        assert emptied["index"] < service["index"]
+        assert emptied["stale_since"] is None
+        wait_item(instance, f"keys/{name}/", lambda found: found["keys"] == [])
+        assert item(instance, f"kv/{name}/key") is None
+    wait_item(instance, "agent", lambda state: state["state"] == "connected")
+    register(agent, name, 7)
+    changed = time.monotonic()
+    wait_item(instance, f"service/{name}", lambda found: f"{name}-7" in ids(found))
+    assert time.monotonic() - changed < 0.5
+    assert lines(instance, "does not answer") == 1
+    assert lines(instance, "Consul answers again") == 1
+
+
+def test_no_busy_loop(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    """A service that changes all the time, and an agent that answers at once although nothing has changed."""
+    with recorder(consul) as (address, seen):
+        register(consul, name)
+        instance = watching(debian, {"consul-agent": address, "consul-watch-service": name})
+        wait_item(instance, f"service/{name}")
+        before, began = paths(seen, "/v1/health/"), time.monotonic()
+        number = 0
+        while time.monotonic() - began < 2.0:
+            register(consul, name, number := number + 1)
+        elapsed = time.monotonic() - began
+        asked = paths(seen, "/v1/health/") - before
+        assert number > 60
+        assert 10 < asked <= 20 * elapsed + 2
+        wait_item(instance, f"service/{name}", lambda found: f"{name}-{number}" in ids(found))
+
+    def same(path: str) -> tuple[int, bytes] | None:
+        return (200, b"[]") if path.startswith("/v1/health/") else None
+
+    with recorder(consul, instead=same) as (address, seen):
+        watching(debian, {"consul-agent": address, "consul-watch-service": name})
+        wait_for("the first", lambda: paths(seen, "/v1/health/") >= 1)
+        before = paths(seen, "/v1/health/")
+        assert holds(lambda: paths(seen, "/v1/health/") - before < 8, during=3.0)
+        indexes = [urllib.parse.parse_qs(entry["path"]).get("index") for entry in seen if entry["path"].startswith("/v1/health/")]
+        assert indexes[0] is None
+        assert ["0"] not in indexes
+
+
+def test_at_rest(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    """What waits does not ask: only whether there is anybody is asked, each five seconds."""
+    with recorder(consul) as (address, seen):
+        instance = watching(debian, {"consul-agent": address, "consul-watch-service": name, "consul-watch-kv": f"{name}/"})
+        wait_item(instance, f"keys/{name}/")
+        wait_for("the queries that wait", lambda: sum("index=" in entry["path"] for entry in seen) >= 2)
+        before = len(seen)
+        assert holds(lambda: len(seen) - before <= 2, during=8.0, every=0.2)
+        assert {entry["path"] for entry in seen[before:]} == {"/v1/status/leader"}
+
+
+def request(agent: Agent, method: str, path: str, body: Any = None) -> Any:
+    return agent.request(method, path, body)  # type: ignore[attr-defined]
+
+
+def test_consistency_and_datacenter(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    with recorder(consul) as (address, seen):
+        instance = watching(
+            debian,
+            {
+                "consul-agent": address,
+                "consul-consistency-mode": "stale",
+                "consul-datacenter": "dc1",
+                "consul-watch-service": [name, f"{name},dc=nowhere"],
+                "consul-watch-kv": f"{name}/ü b/",
+            },
+        )
+        wait_item(instance, f"service/{name}")
+        wait_item(instance, f"keys/{name}/ü b/")
+        instance.wait_log(f"service/{name}\\?dc=nowhere: agent .* answers 500: No path to datacenter")
+        assert holds(lambda: lines(instance, "No path to datacenter") == 1, during=1.0)
+        asked = [urllib.parse.urlsplit(entry["path"]) for entry in seen]
+        plain = [parts for parts in asked if "wait=" not in parts.query]
+        assert {parts.query for parts in plain if parts.path == f"/v1/kv/{name}/%C3%BC%20b/"} == {"recurse&dc=dc1&stale"}
+        assert {parts.query for parts in plain if parts.path == f"/v1/health/service/{name}"} == {
+            "passing=1&dc=dc1&stale",
+            "passing=1&dc=nowhere&stale",
+        }

@@ -41,16 +41,20 @@ struct reading {
 	const struct consul_config *config;
 };
 
+static bool is_wanted(const struct consul_config *config, const char *key)
+{
+	for (size_t i = 0; i < config->watches_count; i++)
+		if (consul_watch_has_key(&config->watches[i], key))
+			return true;
+	return config->watches_count && !strcmp(key, CONSUL_KEY_OF_AGENT);
+}
+
 static void take_item(void *context, const char *key, const char *text, size_t length)
 {
 	const struct reading *reading = context;
-	for (size_t i = 0; i < reading->config->watches_count; i++) {
-		if (!consul_watch_has_key(&reading->config->watches[i], key))
-			continue;
-		/* What does not fit any more comes with the first answer, and is said then. */
+	/* What does not fit any more comes with the first answer, and is said then. */
+	if (is_wanted(reading->config, key))
 		consul_cache_set(reading->cache, key, text, length);
-		return;
-	}
 }
 
 static void read_all(const struct reading *reading, int descriptor)

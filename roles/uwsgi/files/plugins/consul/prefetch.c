@@ -19,8 +19,8 @@ static void log_missing(const struct consul_watches *watches, const struct consu
 {
 	char *missing = consul_watches_missing(watches);
 	if (missing)
-		consul_log("no answer within %lld ms (consul-timeout is %ld ms): the app starts without %s", (long long) (consul_now() - began),
-			   config->connection.timeout_ms, missing);
+		consul_log("the app starts without an answer for %s (%lld ms were waited, consul-timeout is %ld ms)", missing,
+			   (long long) (consul_now() - began), config->connection.timeout_ms);
 	free(missing);
 }
 

@@ -28,8 +28,21 @@ struct consul_probe {
 	char *trouble; /* why no agent answers */
 	bool told, told_away; /* what the item says */
 	size_t told_agent;
-	double told_last, since;
+	double since, last;
 };
+
+/* An earlier process of this instance, or of its life before a reload, has told already. */
+static void remember(struct consul_probe *probe)
+{
+	size_t length;
+	char *text = consul_cache_get(probe->cache, CONSUL_KEY_OF_AGENT, &length);
+	json_t *item = text ? json_loadb(text, length, 0, NULL) : NULL;
+	probe->since = json_number_value(json_object_get(item, "since"));
+	probe->last = json_number_value(json_object_get(item, "last_contact"));
+	probe->told_away = !strcmp(consul_json_string(item, "state"), "away");
+	json_decref(item);
+	free(text);
+}
 
 struct consul_probe *consul_probe_new(struct consul_client *client, struct uwsgi_cache *cache, long patience_ms)
 {
@@ -39,6 +52,7 @@ struct consul_probe *consul_probe_new(struct consul_client *client, struct uwsgi
 	probe->patience_ms = patience_ms;
 	probe->doubted = true;
 	probe->trouble = consul_format("%s", "");
+	remember(probe);
 	return probe;
 }
 
@@ -87,15 +101,15 @@ static void ask(struct consul_probe *probe)
 		probe->due = consul_now() + SILENCE_MS;
 }
 
-static void write_item(const struct consul_probe *probe, const struct consul_contact *contact)
+static void write_item(const struct consul_probe *probe)
 {
 	struct consul_text text = {0};
 	const struct consul_connection *connection = consul_client_connection(probe->client);
-	consul_text_add_format(&text, "{\"state\":\"%s\",", contact->away ? "away" : "connected");
+	consul_text_add_format(&text, "{\"state\":\"%s\",", probe->told_away ? "away" : "connected");
 	consul_text_add_field(&text, "agent", json_string(connection->agents[consul_client_agent(probe->client)].name));
 	consul_text_add_format(&text, ",\"since\":%.3f,", probe->since);
-	if (contact->last > 0)
-		consul_text_add_format(&text, "\"last_contact\":%.3f}", contact->last);
+	if (probe->last > 0)
+		consul_text_add_format(&text, "\"last_contact\":%.3f}", probe->last);
 	else
 		consul_text_add_format(&text, "\"last_contact\":null}");
 	consul_cache_set(probe->cache, CONSUL_KEY_OF_AGENT, text.bytes, text.length);
@@ -107,16 +121,17 @@ static void publish(struct consul_probe *probe)
 	const struct consul_contact *contact = consul_client_contact(probe->client);
 	size_t agent = consul_client_agent(probe->client);
 	bool known = contact->away || contact->last > 0;
-	bool turned = !probe->told || probe->told_away != contact->away;
-	if (!known || (!turned && probe->told_agent == agent && contact->last < probe->told_last + 1))
+	bool turned = probe->told_away != contact->away;
+	if (!known || (probe->told && !turned && probe->told_agent == agent && contact->last < probe->last + 1))
 		return;
-	if (turned)
+	if (turned || !(probe->since > 0))
 		probe->since = consul_unix_time();
-	write_item(probe, contact);
+	if (contact->last > 0)
+		probe->last = contact->last;
 	probe->told = true;
 	probe->told_away = contact->away;
 	probe->told_agent = agent;
-	probe->told_last = contact->last;
+	write_item(probe);
 }
 
 void consul_probe_tick(struct consul_probe *probe, int64_t now)
