@@ -56,6 +56,11 @@ long consul_client_patience(const struct consul_client *client)
 	return client->connection->timeout_ms * (long) client->connection->agents_count;
 }
 
+unsigned consul_client_token(const struct consul_client *client)
+{
+	return consul_token_version(client->token);
+}
+
 size_t consul_client_agent(const struct consul_client *client)
 {
 	return client->current;

@@ -17,6 +17,9 @@ const struct consul_connection *consul_client_connection(const struct consul_cli
 /* The most that a call takes when every agent takes its whole time. */
 long consul_client_patience(const struct consul_client *client);
 
+/* Changes whenever requests carry another token. */
+unsigned consul_client_token(const struct consul_client *client);
+
 /* Changes when another agent answers than the one that did before: what still waits for that one may wait in vain. */
 size_t consul_client_agent(const struct consul_client *client);
 

@@ -31,6 +31,7 @@ struct consul_exchange {
 	char error[CURL_ERROR_SIZE];
 	char *agent;
 	bool traced;
+	bool uncertified; /* it goes by TLS, without a certificate of ours */
 	consul_answered answered;
 	void *context;
 };
@@ -112,6 +113,16 @@ static bool only_http(CURL *easy)
 #endif
 }
 
+/* A resolver that does not answer must not hold up the end of a request whose time is over. */
+static bool leave_resolver(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+	return !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#else
+	return easy != NULL;
+#endif
+}
+
 static bool set_file(CURL *easy, CURLoption option, const char *path)
 {
 	return !path || !curl_easy_setopt(easy, option, path);
@@ -128,7 +139,7 @@ static bool set_tls(CURL *easy, const struct consul_connection *connection)
 /* Neither a proxy nor .netrc nor a redirect may have a say in where the token goes. */
 static bool set_rules(CURL *easy, const struct consul_address *agent, long timeout_ms, long connect_ms)
 {
-	return only_http(easy) && !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
+	return only_http(easy) && leave_resolver(easy) && !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
 	       !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms < connect_ms ? timeout_ms : connect_ms) &&
@@ -176,6 +187,7 @@ static struct consul_exchange *exchange_new(struct consul_http *http, const stru
 	exchange->most = request->most ? request->most : SMALL_ANSWER;
 	exchange->agent = consul_format("%s", target->agent->name);
 	exchange->traced = target->connection->traced;
+	exchange->uncertified = !target->connection->cert && !strncmp(target->agent->base, "https:", 6);
 	return exchange;
 }
 
@@ -208,6 +220,21 @@ void consul_exchange_cancel(struct consul_exchange *exchange)
 	free(exchange);
 }
 
+/* An agent that misses the client's certificate just hangs up. */
+static const char *hint(const struct consul_exchange *exchange, CURLcode result)
+{
+	bool hung_up = result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR || result == CURLE_GOT_NOTHING;
+	return hung_up && exchange->uncertified ? "; does it ask for a client certificate? Then consul-cert and consul-key are right" : "";
+}
+
+/* Of two words for a failure libcurl's general one is the surer one: the other may tell of a step on the way. */
+static char *describe(const struct consul_exchange *exchange, CURLcode result)
+{
+	const char *words = curl_easy_strerror(result);
+	const char *after = hint(exchange, result);
+	return exchange->error[0] ? consul_format("%s (%s)%s", words, exchange->error, after) : consul_format("%s%s", words, after);
+}
+
 /* Either alone would do; what a request of two writes costs is worth a second look. */
 static bool was_not_sent(CURL *easy)
 {
@@ -225,7 +252,8 @@ static void deliver(CURL *easy, CURLcode result)
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &exchange);
 	if (result == CURLE_OK)
 		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer.status);
-	answer.error = answer.status ? "" : exchange->error[0] ? exchange->error : curl_easy_strerror(result);
+	char *error = describe(exchange, result);
+	answer.error = answer.status ? "" : error;
 	answer.body = exchange->body;
 	answer.length = exchange->length;
 	answer.index = exchange->index;
@@ -234,6 +262,7 @@ static void deliver(CURL *easy, CURLcode result)
 	if (exchange->traced)
 		consul_log("%s %s at %s: %ld %s", exchange->method, exchange->path, exchange->agent, answer.status, answer.error);
 	exchange->answered(exchange->context, &answer);
+	free(error);
 	consul_exchange_cancel(exchange);
 }
 

@@ -5,6 +5,7 @@
 #include "abi.h"
 #include "config.h"
 #include "handover.h"
+#include "leader_cron.h"
 #include "option_table.h"
 #include "options.h"
 #include "port.h"
@@ -61,6 +62,7 @@ static void sockets_bound(void)
 		uwsgi_error("[consul] set-up");
 		exit(1);
 	}
+	consul_leader_cron_add(&config.election);
 }
 
 /* Every app may ask Consul, also one of an instance that registers nothing. */
@@ -81,7 +83,6 @@ static void master_turns(void)
 		consul_status_thread_start();
 	}
 	turning = true;
-	consul_stop_check_touches();
 	consul_supervisor_cycle();
 }
 
