@@ -148,7 +148,7 @@ def test_services(consul: Agent, build: Build, start: Start, name: str, tmp_path
     consul.put("/v1/agent/service/register", common | {"ID": f"{name}-3", "Tags": ["a"], "Check": {"TTL": "1m", "Status": "critical"}})
     wait_for("the catalog", lambda: len(consul.get(f"/v1/health/service/{name}")) == 3)
     assert sorted(call(app, "consul_services")[name]) == ["a", "b/c"]
-    assert call(app, "consul_services", "dc1") == consul.get("/v1/catalog/services")
+    assert call(app, "consul_services", "dc1").keys() == consul.get("/v1/catalog/services").keys()
     entries = consul.get(f"/v1/health/service/{name}?passing")
     expected: list[dict[str, Any]] = [library_instance(entry, None) for entry in entries]  # type: ignore[arg-type]
     assert len(expected) == 2
