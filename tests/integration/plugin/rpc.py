@@ -24,6 +24,14 @@ def mine(key):
 
 uwsgi.register_rpc("mine", mine)
 
+def tick(signum):
+    with open(os.environ["TICKS"], "ab") as ticks:
+        ticks.write(uwsgi.call(b"consul_get", b"present") + b"\\n")
+
+if "TICKS" in os.environ:
+    uwsgi.register_signal(9, "worker", tick)
+    uwsgi.add_timer(9, 1)
+
 def in_thread(work):
     results = []
     thread = threading.Thread(target=lambda: results.append(work()))

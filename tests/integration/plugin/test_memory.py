@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import SOURCES, Agent, Build, Instance, Options, Start, note, wait_for, wait_state
+from .rpc import call, rpc_options
 
 PATIENCE = 60.0
 
@@ -58,15 +59,19 @@ def ours(report: str) -> list[str]:
     return [block for block in re.split(r"(?m)^==\d+== *$", report) if " 0x" in block and OURS.search(block)]
 
 
-def test_valgrind(consul: Agent, build: Build, start: Start, name: str, tmp_path: Path) -> None:
-    wrapper = [
+def valgrind(directory: Path) -> list[str]:
+    return [
         "valgrind",
         "--trace-children=yes",
         "--leak-check=full",
         "--show-leak-kinds=definite,indirect",
         "--num-callers=30",
-        f"--log-file={tmp_path}/valgrind.%p",
+        f"--log-file={directory}/valgrind.%p",
     ]
+
+
+def test_valgrind(consul: Agent, build: Build, start: Start, name: str, tmp_path: Path) -> None:
+    wrapper = valgrind(tmp_path)
     instance = start(build, options_for(consul, name, tmp_path / "token"), environment={"PYTHONMALLOC": "malloc"}, wrapper=wrapper)
     live_and_die(consul, instance, name)
     reports = {path: path.read_text() for path in tmp_path.glob("valgrind.*")}
@@ -85,17 +90,74 @@ def sanitized(debian: Build, tmp_path: Path) -> Build:
     return build
 
 
-def test_sanitizers(consul: Agent, sanitized: Build, start: Start, name: str, tmp_path: Path) -> None:
+def sanitizers(directory: Path) -> dict[str, str]:
     libraries = [
         subprocess.run(["gcc", f"-print-file-name={library}"], capture_output=True, text=True, check=True).stdout.strip()
         for library in ("libasan.so", "libubsan.so")
     ]
-    environment = {
+    return {
         "LD_PRELOAD": ":".join(libraries),
-        "ASAN_OPTIONS": f"detect_leaks=0:log_path={tmp_path}/asan:verify_asan_link_order=0",
-        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={tmp_path}/asan",
+        "ASAN_OPTIONS": f"detect_leaks=0:log_path={directory}/asan:verify_asan_link_order=0",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={directory}/asan",
     }
-    instance = start(sanitized, options_for(consul, name, tmp_path / "token"), environment=environment)
+
+
+def test_sanitizers(consul: Agent, sanitized: Build, start: Start, name: str, tmp_path: Path) -> None:
+    instance = start(sanitized, options_for(consul, name, tmp_path / "token"), environment=sanitizers(tmp_path))
     live_and_die(consul, instance, name)
+    found = [path.read_text() for path in tmp_path.glob("asan.*")]
+    assert not [report for report in found if OURS.search(report)]
+
+
+def call_everything(agent: Agent, instance: Instance, name: str) -> None:
+    """Right and wrong, from a thread that ends and from a fork."""
+    wait_state(agent, name, "passing", PATIENCE)
+    session = call(instance, "consul_session_create", "1s", "a", "", "serfHealth")
+    for value in ("text", b"\0\xff", "", "x" * 65535):
+        assert call(instance, "consul_set", name, value) is True
+        assert call(instance, "consul_get", name)["key"] == name
+    assert call(instance, "consul_set", name, "v", "", "", session) is True
+    assert call(instance, "consul_session_info", session)["ID"] == session
+    assert call(instance, "consul_session_node", "node1")
+    assert call(instance, "consul_session_list", how="thread")
+    assert call(instance, "consul_session_destroy", session) is True
+    assert name in call(instance, "consul_services", how="fork")
+    # Its only worker is busy with the question: when that takes long the instance is not passing.
+    assert isinstance(call(instance, "consul_service", "a", name), list)
+    assert len(call(instance, "consul_service", "", "consul")) == 1
+    assert call(instance, "consul_health", "passing", "note", "5s") is True
+    assert call(instance, "consul_del", name, "true") is True
+    assert call(instance, "consul_get", name, how="thread") is None
+    for wrong in (
+        ["consul_get"],
+        ["consul_get", "/"],
+        ["consul_get", b"\xff"],
+        ["consul_set", name, "x" * 65536],
+        ["consul_get", "k", "dc9"],
+    ):
+        assert "error" in call(instance, *wrong)  # type: ignore[arg-type]
+    for wrong in (["consul_set", name, "", "", "x", "y"], ["consul_session_create", "a", "", "", ","], ["consul_health", "x", "", "y"]):
+        assert "error" in call(instance, *wrong)
+    instance.signal(signal.SIGINT)
+    instance.wait(PATIENCE)
+
+
+def calls_options(agent: Agent, build: Build, name: str, directory: Path) -> Options:
+    return rpc_options(build, directory) | options_for(agent, name, directory / "token") | {"enable-threads": "true", "processes": 1}
+
+
+def test_valgrind_of_calls(consul: Agent, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    options = calls_options(consul, debian, name, tmp_path)
+    instance = start(debian, options, environment={"PYTHONMALLOC": "malloc", "BOOT_KEY": "none"}, wrapper=valgrind(tmp_path))
+    call_everything(consul, instance, name)
+    reports = {path: path.read_text() for path in tmp_path.glob("valgrind.*")}
+    assert "LEAK SUMMARY" in reports[tmp_path / f"valgrind.{instance.workers[1]}"]
+    assert not [error for report in reports.values() for error in ours(report)]
+
+
+def test_sanitizers_of_calls(consul: Agent, sanitized: Build, start: Start, name: str, tmp_path: Path) -> None:
+    options = calls_options(consul, sanitized, name, tmp_path)
+    instance = start(sanitized, options, environment=sanitizers(tmp_path) | {"BOOT_KEY": "none"})
+    call_everything(consul, instance, name)
     found = [path.read_text() for path in tmp_path.glob("asan.*")]
     assert not [report for report in found if OURS.search(report)]
