@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from typing import Any
 import pytest
 
 from ..conftest import ConsulAgent
-from .conftest import Agent, Build, Instance, Options, Start, alive, free_port, holds, ini, slowness, usual_options, wait_for, wait_state
+from .conftest import Agent, Build, Instance, Options, Start, alive, free_port, holds, ini, slowness, usual_options, wait_for
 
 Agents = Callable[..., ConsulAgent]
 
@@ -39,7 +40,7 @@ def symbol_address(library: Path, symbol: str) -> int:
 
 
 class Lease:
-    """What every process of an instance reads of its leadership, seen from outside: nobody has to answer for it, so a paused one can't hide."""
+    """What every process of an instance reads of its leadership, seen from outside: a paused one can't hide it."""
 
     def __init__(self, build: Build, instance: Instance) -> None:
         self.pid, self.library = instance.process.pid, build.directory / "consul_plugin.so"
@@ -70,7 +71,7 @@ class Lease:
 
 @dataclass
 class Term:
-    """What was seen of one term of office, with its doubts: a session that was not confirmed in time may lead again, with the same token."""
+    """What was seen of one term of office, pauses included: the session may lead again with the same token."""
 
     instance: int
     token: int
@@ -113,7 +114,7 @@ class History:
     def check(self) -> None:
         assert self.looks > 10
         terms = sorted(self.terms, key=lambda term: term.first)
-        for before, after in zip(terms, terms[1:]):
+        for before, after in itertools.pairwise(terms):
             assert before.last < after.first, f"two leaders at once: {before}, {after}"
             assert before.token < after.token, f"the token does not grow: {before}, {after}"
 
@@ -154,6 +155,12 @@ class Field:
             return None if number is None or number == but else (number,)
 
         return wait_for(f"a leader but {but}:\n{self.logs()}", other, within, every=0.005)[0]
+
+    def wait_end(self, number: int, token: int, within: float) -> None:
+        wait_for(f"the end of term {token}", lambda: self.leases[number].token() != token, within, every=0.005)
+
+    def wait_term_after(self, token: int) -> None:
+        wait_for(f"a term after {token}:\n{self.logs()}", lambda: any(lease.token() > token for lease in self.leases))
 
     def logs(self) -> str:
         lines = ((number, line) for number, instance in enumerate(self.instances) for line in instance.text().splitlines())
@@ -230,7 +237,8 @@ def test_one_leader_among_five_and_the_next_at_once(consul: Agent, build: Build,
     with field.history() as history:
         first = field.wait_leader()
         key = field.key()
-        assert key["session"] and key["master"] == field.instances[first].process.pid and key["id"] and key["node"] and key["instance"]
+        assert key["master"] == field.instances[first].process.pid
+        assert all(key[what] for what in ("session", "id", "node", "instance"))
         assert key["index"] == field.leases[first].token()
         for instance in field.instances:
             instance.wait_agent_process(1)
@@ -293,19 +301,18 @@ def test_consul_is_paused(consul_agents: Agents, debian: Build, stand: Stand) ->
     history.check()
 
 
-def test_an_operator_destroys_the_session(consul: Agent, debian: Build, stand: Stand) -> None:
+def test_an_operator_destroys_the_session(consul: ConsulAgent, debian: Build, stand: Stand) -> None:
     field = stand(debian, [consul] * 3, fields=",lock-delay=1s")
     with field.history() as history:
         for _ in range(3):
             leader = field.wait_leader()
             token = field.leases[leader].token()
             assert consul.put(f"/v1/session/destroy/{field.key()['session']}") is True
-            wait_for("the end", lambda: not field.leases[leader].token(), within=0.5)
-            wait_for("another term", lambda: any(lease.token() > token for lease in field.leases))
-        leader = field.wait_leader()
-        token = field.leases[leader].token()
-        assert consul.request("DELETE", f"/v1/kv/uwsgi/election/{field.name}") is True  # type: ignore[attr-defined]
-        wait_for("a term after the key was deleted", lambda: any(lease.token() > token for lease in field.leases))
+            field.wait_end(leader, token, within=0.5)
+            field.wait_term_after(token)
+        token = field.leases[field.wait_leader()].token()
+        assert consul.request("DELETE", f"/v1/kv/uwsgi/election/{field.name}") is True
+        field.wait_term_after(token)
     history.check()
 
 
@@ -323,7 +330,7 @@ def test_a_critical_service_does_not_lead(consul: Agent, debian: Build, stand: S
         # What somebody else says of it.
         token = field.leases[second].token()
         consul.put(f"/v1/agent/check/fail/service:{field.name}-{second}")
-        wait_for("the next term", lambda: any(lease.token() > token for lease in field.leases))
+        field.wait_term_after(token)
     history.check()
 
 
@@ -357,7 +364,7 @@ def test_a_reload_keeps_the_leadership(consul: Agent, build: Build, stand: Stand
             field.instances[first].signal(signal.SIGHUP)
             field.instances[first].wait_agent_process(count)
             wait_for("it leads again", lambda: field.leases[first].token() == token)
-            wait_for("the end of the predecessor", lambda: not alive(predecessor))
+            wait_for("the end of the predecessor", lambda pid=predecessor: not alive(pid))
         assert field.key()["session"] == session
     history.check()
     assert {(term.instance, term.token) for term in history.terms} == {(first, token)}
@@ -404,7 +411,7 @@ def test_partitions(cluster: list[ConsulAgent], debian: Build, stand: Stand) -> 
         # Until a client's instance leads, whose agent can go without taking Consul away.
         while (first := field.wait_leader()) == 0:
             server.put(f"/v1/session/destroy/{field.key()['session']}")
-            wait_for("the end", lambda: not field.leases[0].token(), within=0.5)
+            field.wait_end(0, field.leases[0].read()[1], within=0.5)
         client = cluster[first]
         assert client.process
         with paused(client.process.pid):
@@ -487,7 +494,7 @@ def test_crons_run_on_the_leader_only(consul: Agent, debian: Build, stand: Stand
         "consul-unique-cron": f"-1 -1 -1 -1 -1 {says('unique')}",
         "cron": "-1 -1 -1 -1 -1 echo everywhere >> told",
     }
-    while 50 < time.time() % 60:  # the next minute must find a leader
+    while time.time() % 60 > 50:  # the next minute must find a leader
         time.sleep(0.1)
     field = stand(debian, [consul] * 3, crons | {"consul-election-gain": None, "consul-election-loss": None})
     leader = field.wait_leader()
