@@ -476,6 +476,7 @@ def test_at_rest_followers_ask_next_to_nothing(consul: Agent, debian: Build, sta
     """The leader renews at each third of 15 s; followers hold one blocking query of a minute."""
     field = stand(debian, [consul] * 2)
     first = field.wait_leader()
+    field.instances[1 - first].wait_agent_process(1)
     follower = field.instances[1 - first].agent_process
     time.sleep(1.0)
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "core.h"
 #include "election_key.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "ask.h"
+#include "base64.h"
 #include "clock.h"
 #include "json.h"
 #include "leader.h"
@@ -72,11 +75,9 @@ void consul_key_free(struct consul_key *key)
 static json_t *decode(const char *base64)
 {
 	size_t length = 0;
-	char *copy = consul_format("%s", base64);
-	char *text = uwsgi_base64_decode(copy, strlen(copy), &length);
+	char *text = consul_base64_decode(base64, &length);
 	json_t *value = text ? json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	free(text);
-	free(copy);
 	if (json_is_object(value))
 		return value;
 	json_decref(value);

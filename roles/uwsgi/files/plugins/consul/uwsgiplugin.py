@@ -73,6 +73,7 @@ GCC_LIST = [
     "rpc_caller",
     "rpc_catalog",
     "rpc_health",
+    "rpc_leader",
     "rpc_kv",
     "rpc_session",
     "python",
