@@ -164,6 +164,13 @@ def _weights(where: str, value: Any) -> str:
     return text
 
 
+def _cron(where: str, value: Any) -> str:
+    text = _plain(where, value)
+    if not re.match(r"(-?[0-9]+ +){5}[^ ]", text):
+        raise _wrong(where, value, "give minute hour day month week command, with -1 for any and -N for each N")
+    return text
+
+
 def _each(check: Callable[[str, Any], str]) -> Callable[[str, Any], list[str]]:
     """A repeatable option from a list."""
     return lambda where, value: [check(f"{where}[{index}]", item) for index, item in enumerate(_list_of(where, value))]
@@ -246,10 +253,16 @@ CONSUL_OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
     "timeout": _one(_duration("100ms", "60s")),
     "stop_timeout": _one(_duration("100ms", "60s")),
     "register": _each(_plain),
+    "election": _one(_plain),
+    "election_gain": _each(_plain),
+    "election_loss": _each(_plain),
+    "cron": _each(_cron),
+    "unique_cron": _each(_cron),
 }
 
 # One of them makes the plugin do something; the others say how.
-_ACTIVE = ("service_name", "service", "register")
+_ACTIVE = ("service_name", "service", "register", "election")
+_OF_ELECTION = ("election_gain", "election_loss", "cron", "unique_cron")
 
 
 def consul_options(where: str, consul: Any) -> Options:
@@ -264,6 +277,8 @@ def consul_options(where: str, consul: Any) -> Options:
     for key in consul:
         if key.startswith("service_") and "service_name" not in consul:
             raise VassalError(f"{where}.{key} needs a service_name beside it")
+        if key in _OF_ELECTION and "election" not in consul:
+            raise VassalError(f"{where}.{key} needs an election beside it")
     options: Options = [("need-plugin", "consul")]
     for key, check in CONSUL_OPTIONS.items():
         if consul.get(key) is not None:

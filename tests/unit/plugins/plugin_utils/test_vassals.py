@@ -136,6 +136,13 @@ def test_durations(option: str, value: object) -> None:
     assert f"{name} = {value}\n" in rendered(declared(consul={"service_name": "app", option: value}))["app.ini"]
 
 
+def test_an_election_needs_no_service() -> None:
+    consul = {"election": "jobs,ttl=20s", "election_gain": ["a", "b"], "unique_cron": ["-5 -1 -1 -1 -1 date +%s"]}
+    text = rendered(declared(consul=consul))["app.ini"]
+    assert "consul-election = jobs,ttl=20s\nconsul-election-gain = a\nconsul-election-gain = b\n" in text
+    assert "consul-unique-cron = -5 -1 -1 -1 -1 date +%%s\n" in text
+
+
 def test_absence_and_another_format_leave_no_file_behind() -> None:
     files = vassals.vassal_files([declared(format="yml"), declared(name="gone", state="absent")], (), {})
     states = {entry["file"]: entry["state"] for entry in files}
@@ -169,6 +176,10 @@ def test_absence_and_another_format_leave_no_file_behind() -> None:
         ({"consul": {"service_name": "a", "service_weights": "0:1"}}, "give PASSING or PASSING:WARNING, such as 10:1"),
         ({"consul": {"service_name": "a", "check_backlog": -1}}, "give a number from 0 to 1000000"),
         ({"consul": {"service": [{"name": "a"}], "service_id": "b"}}, "consul.service_id needs a service_name beside it"),
+        ({"consul": {"service_name": "a", "cron": ["-1 -1 -1 -1 -1 true"]}}, "consul.cron needs an election beside it"),
+        ({"consul": {"election": "a", "cron": ["-1 -1 -1 -1 true"]}}, "give minute hour day month week command"),
+        ({"consul": {"election": "a", "election_gain": "true"}}, 'consul.election_gain is "true": give a list'),
+        ({"consul": {"election": "a", "election_loss": ["echo $(id)"]}}, "has no '@('"),
         ({"consul": {"service_name": ""}}, 'consul.service_name is ""'),
         ({"consul": {"service_name": "app", "service_prot": 1}}, "consul.service_prot is unknown: did you mean service_port?"),
         ({"consul": {"service_name": "app", "service_port": 70000}}, "consul.service_port is 70000: give a port from 1 to 65535"),

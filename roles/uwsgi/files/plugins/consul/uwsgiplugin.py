@@ -88,8 +88,8 @@ GCC_LIST = [
     "rpc_caller",
     "rpc_catalog",
     "rpc_health",
-    "rpc_kv",
     "rpc_leader",
+    "rpc_kv",
     "rpc_session",
     "python",
 ]
