@@ -103,6 +103,7 @@ class Recorder(BaseHTTPRequestHandler):
     seen: list[dict[str, Any]]
     agent: Agent
     redirect_to: str = ""
+    index: str | None = None
     instead: Callable[[str], tuple[int, bytes] | None] = staticmethod(lambda _: None)
 
     def _ask_agent(self, body: bytes) -> tuple[int, bytes]:
@@ -111,12 +112,14 @@ class Recorder(BaseHTTPRequestHandler):
         headers = {"X-Consul-Token": self.headers.get("X-Consul-Token", "")}
         request = urllib.request.Request(f"http://{self.agent.address}{self.path}", body or None, headers, method=self.command)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=90) as answer:
+                self.index = answer.headers["X-Consul-Index"]
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
     def _pass_on(self) -> None:
+        self.index = None
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.seen.append(
             {"method": self.command, "path": self.path, "headers": dict(self.headers), "client": self.client_address, "body": body}
@@ -126,6 +129,8 @@ class Recorder(BaseHTTPRequestHandler):
         else:
             status, answer = self._ask_agent(body)
         self.send_response(status)
+        if self.index:
+            self.send_header("X-Consul-Index", self.index)
         if self.redirect_to:
             self.send_header("Location", self.redirect_to + self.path)
         self.send_header("Content-Length", str(len(answer)))

@@ -409,3 +409,132 @@ def test_consistency_and_datacenter(consul: Agent, debian: Build, watching: Star
             "passing=1&dc=dc1&stale",
             "passing=1&dc=nowhere&stale",
         }
+
+
+def keys_for(*keys: str) -> dict[str, str]:
+    return {"WATCH_KEYS": json.dumps(keys)}
+
+
+def at_import(instance: Instance) -> dict[str, Any]:
+    return {key: None if text is None else json.loads(text) for key, text in fetch(instance, "/import").items()}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_prefetch(consul: Agent, build: Build, watching: Start, name: str, lazy: bool) -> None:
+    """What an app reads when it is imported is there."""
+    for number in (1, 2):
+        register(consul, name, number)
+    consul.put(f"/v1/kv/{name}/key", b"value")
+    request(consul, "POST", "/v1/query", {"Name": name, "Service": {"Service": name}})
+    keys = [f"service/{name}", f"kv/{name}/key", f"keys/{name}/", f"query/{name}", "agent"]
+    options: Options = {
+        "consul-agent": consul.address,
+        "consul-watch-service": name,
+        "consul-watch-kv": f"{name}/",
+        "consul-watch-query": name,
+        "lazy-apps": str(lazy).lower(),
+    }
+    instance = watching(build, options, environment=keys_for(*keys))
+    read = at_import(instance)
+    assert ids(read[f"service/{name}"]) == [f"{name}-1", f"{name}-2"]
+    assert read[f"kv/{name}/key"]["value"] == "value"
+    assert read[f"keys/{name}/"]["keys"] == [f"{name}/key"]
+    assert len(read[f"query/{name}"]["instances"]) == 2
+    assert read["agent"]["state"] == "connected"
+    assert "the app starts without" not in instance.text()
+    # The same content is the same item: nothing has changed since.
+    assert item(instance, f"service/{name}") == read[f"service/{name}"]
+
+
+def test_prefetch_does_not_wait_for_ever(debian: Build, watching: Start, name: str) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        instance = watching(debian, {"consul-agent": address, "consul-timeout": "700ms", "consul-watch-service": [name, f"{name},tag=a"]})
+        assert fetch(instance, "/", f"service/{name}") is None
+        assert 0.7 < time.monotonic() - began < 4.0
+        assert lines(instance, "the app starts without an answer for") == 1
+        instance.wait_log(f"the app starts without an answer for service/{name}, service/{name}\\?tag=a \\(7")
+        wait_item(instance, "agent", lambda state: state["state"] == "away" and state["last_contact"] is None)
+
+
+def test_first_answer_late_is_no_change(consul_agents: Agents, debian: Build, watching: Start, name: str) -> None:
+    agent = consul_agents()
+    agent.stop()
+    instance = watching(
+        debian, {"consul-agent": agent.address, "consul-timeout": "300ms", "consul-watch-service": f"{name},on-change=reload"}
+    )
+    assert fetch(instance, "/", f"service/{name}") is None
+    agent.start()
+    register(agent, name)
+    # It may come before the registration, which then is a change.
+    wait_item(instance, f"service/{name}")
+    assert instance.text().count("has changed") <= 1
+
+
+def inherited(instance: Instance) -> list[str]:
+    """Files without a name that any process of the instance holds open."""
+    found = []
+    for pid in [instance.process.pid, *instance.workers.values(), instance.agent_process]:
+        with contextlib.suppress(FileNotFoundError):
+            found += [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return [entry for entry in found if "memfd:" in entry]
+
+
+def test_last_known_good_over_a_reload(consul_agents: Agents, build: Build, watching: Start, name: str) -> None:
+    """The reload happens while no agent answers, and some of the watches are gone after it."""
+    agent = consul_agents()
+    register(agent, name)
+    agent.put(f"/v1/kv/{name}/key", b"value")
+    agent.put(f"/v1/kv/{name}-other/key", b"value")
+    keys = [f"service/{name}", f"kv/{name}/key", f"keys/{name}/", f"kv/{name}-other/key"]
+    options = {
+        "consul-agent": agent.address,
+        "consul-timeout": "500ms",
+        "consul-watch-service": f"{name},on-change=touch:touched",
+        "consul-watch-kv": [f"{name}/", f"{name}-other/"],
+    }
+    instance = watching(build, options, environment=keys_for(*keys))
+    before = at_import(instance)
+    assert all(before.values())
+    instance.wait_agent_process(1)
+    agent.stop()
+    wait_item(instance, f"service/{name}", lambda found: found["stale_since"])
+    stale = item(instance, f"service/{name}")
+    configuration = instance.directory / "uwsgi.ini"
+    configuration.write_text(configuration.read_text().replace(f"consul-watch-kv = {name}-other/\n", ""))
+    for life in (2, 3):
+        instance.signal(signal.SIGHUP)
+        instance.wait_agent_process(life)
+        after = at_import(instance)
+        assert after[f"service/{name}"] == stale
+        assert after[f"kv/{name}/key"] == before[f"kv/{name}/key"]
+        assert after[f"keys/{name}/"]["keys"] == [f"{name}/key"]
+        assert after[f"kv/{name}-other/key"] is None
+        assert inherited(instance) == []
+        environment = [Path(f"/proc/{pid}/environ").read_bytes() for pid in instance.workers.values()]
+        assert fetch(instance, "/keys") == sorted(["agent", f"service/{name}", f"kv/{name}/key", f"keys/{name}/"])
+        assert environment
+    assert "the app starts without" not in instance.text()
+    assert "has changed" not in instance.text()
+    agent.start()  # with nothing in it
+    wait_item(instance, f"service/{name}", lambda found: found["instances"] == [] and found["stale_since"] is None)
+    wait_for("the key to go", lambda: item(instance, f"kv/{name}/key") is None)
+    assert lines(instance, f"service/{name} has changed") == 1
+
+
+def test_reload_with_consul_fetches_anew(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    register(consul, name, 1)
+    instance = watching(debian, {"consul-agent": consul.address, "consul-watch-service": name}, environment=keys_for(f"service/{name}"))
+    wait_item(instance, f"service/{name}")
+    before = item(instance, f"service/{name}")
+    instance.wait_agent_process(1)
+    instance.signal(signal.SIGHUP)
+    instance.wait_agent_process(2)
+    assert at_import(instance)[f"service/{name}"] == before
+    register(consul, name, 2)
+    wait_item(instance, f"service/{name}", lambda found: len(found["instances"]) == 2)
+    # The process from before watches no longer, and ends.
+    wait_for("one agent process", lambda: len(re.findall(r"agent process started \(pid (\d+)", instance.text())) == 2)
+    first = int(re.findall(r"agent process started \(pid (\d+)", instance.text())[0])
+    wait_for("the old agent process to end", lambda: not alive(first))

@@ -50,7 +50,7 @@ char *consul_config_read(const struct consul_options *options, struct consul_con
 		problem = consul_watch_read(options, config);
 	if (!problem)
 		problem = consul_election_read(options, &config->election);
-	return problem;
+	return problem ? problem : consul_watch_check(config);
 }
 
 /* Two services with one id would take each other out. */

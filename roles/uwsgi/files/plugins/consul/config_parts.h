@@ -25,6 +25,7 @@ char *consul_service_take_tag(const char *option, const char *text, void *servic
 char *consul_register_read(const struct consul_options *options, struct consul_config *config);
 
 char *consul_watch_read(const struct consul_options *options, struct consul_config *config);
+char *consul_watch_check(const struct consul_config *config); /* among each other, and with the election */
 void consul_watch_config_clear(struct consul_watch_config *watch);
 
 char *consul_election_read(const struct consul_options *options, struct consul_election_config *election);

@@ -7,6 +7,7 @@
 #include "judge.h"
 #include "memory.h"
 #include "values.h"
+#include "watch_key.h"
 
 #define DEFAULT_INTERVAL_MS (10L * 1000)
 
@@ -128,6 +129,62 @@ char *consul_watch_read(const struct consul_options *options, struct consul_conf
 		problem = read_all("consul-watch-kv", &options->watch_kv, CONSUL_WATCH_KV, config);
 	if (!problem)
 		problem = read_all("consul-watch-query", &options->watch_query, CONSUL_WATCH_QUERY, config);
+	return problem;
+}
+
+static const char *option_of(const struct consul_watch_config *watch)
+{
+	return watch->kind == CONSUL_WATCH_SERVICE ? "consul-watch-service" : watch->kind == CONSUL_WATCH_KV ? "consul-watch-kv" : "consul-watch-query";
+}
+
+static bool same_text(const char *one, const char *other)
+{
+	return one == other || (one && other && !strcmp(one, other));
+}
+
+static bool begins_with(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
+}
+
+/* Entries have no datacenter in their keys of the cache. */
+static bool share_entries(const struct consul_watch_config *one, const struct consul_watch_config *other)
+{
+	return one->kind == CONSUL_WATCH_KV && other->kind == CONSUL_WATCH_KV &&
+	       (begins_with(one->name, other->name) || begins_with(other->name, one->name)) && !same_text(one->datacenter, other->datacenter);
+}
+
+/* One would write over the other. */
+static char *check_pair(const struct consul_watch_config *one, const struct consul_watch_config *other)
+{
+	char *key = consul_watch_key(one), *other_key = consul_watch_key(other);
+	char *problem = NULL;
+	if (!strcmp(key, other_key)) {
+		char *right = consul_format("another watch has the same key in the cache, %s: one of both is enough, and needs no other dc or interval", key);
+		problem = consul_wrong(option_of(one), one->name, right);
+		free(right);
+	} else if (share_entries(one, other)) {
+		problem = consul_wrong(option_of(one), one->name, "another watch has the same keys in another datacenter, and the cache has one item for "
+								  "each key: watch one of both here");
+	}
+	free(key);
+	free(other_key);
+	return problem;
+}
+
+char *consul_watch_check(const struct consul_config *config)
+{
+	char *problem = NULL;
+	for (size_t i = 0; i < config->watches_count && !problem; i++) {
+		const struct consul_watch_config *watch = &config->watches[i];
+		for (size_t j = 0; j < i && !problem; j++)
+			problem = check_pair(watch, &config->watches[j]);
+		/* A reload may change the leader, and a new leader changes the key. */
+		if (!problem && watch->kind == CONSUL_WATCH_KV && watch->action == CONSUL_CHANGE_RELOAD && config->election.key &&
+		    begins_with(config->election.key, watch->name))
+			problem = consul_wrong("consul-watch-kv", watch->name, "the key of consul-election lies under it, and on-change=reload would reload at each "
+										"change of the leader: take another prefix, or key= for the election");
+	}
 	return problem;
 }
 

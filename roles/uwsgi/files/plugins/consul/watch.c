@@ -78,25 +78,29 @@ void consul_watch_free(struct consul_watch *watch)
 	free(watch);
 }
 
-static char *path_of(const struct consul_watch_config *config)
+static char *path_of_query(const struct consul_watch_config *config)
 {
-	if (config->kind == CONSUL_WATCH_KV)
-		return consul_path_add(consul_path_of_key("/v1/kv/", config->name), "recurse", NULL);
-	if (config->kind == CONSUL_WATCH_SERVICE)
-		return consul_path("/v1/health/service/", config->name);
 	char *path = consul_path("/v1/query/", config->name);
 	char *whole = consul_format("%s/execute", path);
 	free(path);
 	return whole;
 }
 
-static char *add_service(char *path, const struct consul_watch_config *config)
+static char *path_of_service(const struct consul_watch_config *config)
 {
+	char *path = consul_path("/v1/health/service/", config->name);
 	for (size_t i = 0; i < config->tags.count; i++)
 		path = consul_path_add(path, "tag", config->tags.items[i]);
 	if (config->worst == CONSUL_PASSING)
 		path = consul_path_add(path, "passing", "1");
 	return config->filter ? consul_path_add(path, "filter", config->filter) : path;
+}
+
+static char *path_of(const struct consul_watch_config *config)
+{
+	if (config->kind == CONSUL_WATCH_KV)
+		return consul_path_add(consul_path_of_key("/v1/kv/", config->name), "recurse", NULL);
+	return config->kind == CONSUL_WATCH_SERVICE ? path_of_service(config) : path_of_query(config);
 }
 
 static char *add_wait(char *path, uint64_t index, long wait_ms)
@@ -112,7 +116,7 @@ static char *query_of(const struct consul_watch *watch, long wait_ms)
 {
 	const struct consul_connection *connection = consul_client_connection(watch->watching->client);
 	const char *datacenter = watch->config->datacenter ? watch->config->datacenter : connection->datacenter;
-	char *path = add_service(path_of(watch->config), watch->config);
+	char *path = path_of(watch->config);
 	if (datacenter)
 		path = consul_path_add(path, "dc", datacenter);
 	if (connection->consistency != CONSUL_DEFAULT)
@@ -190,15 +194,14 @@ static void failed(struct consul_watch *watch, const struct consul_answer *answe
 	log_trouble(watch, answer, what);
 }
 
-/* An index that goes back is another history: it starts again. */
+/* An index that goes back is another history, which is asked for from its start. One of 0 would not wait. */
 static void take_index(struct consul_watch *watch, uint64_t index)
 {
 	if (watch->config->kind == CONSUL_WATCH_QUERY)
 		return;
-	if (index < watch->index)
-		watch->index = 0;
-	else
-		watch->index = index ? index : 1;
+	if (!index)
+		index = 1;
+	watch->index = index < watch->index ? 0 : index;
 }
 
 static int64_t pause(const struct consul_watch *watch, bool same_index, int64_t now, int64_t work)
