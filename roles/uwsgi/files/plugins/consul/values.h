@@ -18,7 +18,7 @@ bool consul_is_clean(const char *text);
 /* The text without blanks at both ends; the caller frees it. */
 char *consul_trim(const char *text, size_t length);
 
-/* The text fit for a log line: control characters shown as `?`, cut after 200 bytes; the caller frees it. */
+/* The text fit for a log line: control characters and what is no UTF-8 shown as `?`, cut after 200 bytes; the caller frees it. */
 char *consul_printable(const char *text);
 
 #endif
