@@ -168,17 +168,31 @@ static void deliver(CURL *easy, CURLcode result)
 	consul_exchange_cancel(exchange);
 }
 
+/* Whether there was any. */
+static bool deliver_finished(struct consul_http *http)
+{
+	bool any = false;
+	int left;
+	CURLMsg *message;
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		deliver(message->easy_handle, message->data.result);
+		any = true;
+	}
+	return any;
+}
+
 bool consul_http_wait(struct consul_http *http, struct curl_waitfd *others, unsigned count, int timeout_ms)
 {
-	int running, left;
-	CURLMsg *message;
-	/* What was just started has to get going before there is something to wait for. */
+	int running;
+	/* What was just started has to get going before there is something to wait for; with a fast agent, or one that refuses, it also ends here. */
 	curl_multi_perform(http->multi, &running);
+	if (deliver_finished(http))
+		return true;
 	if (curl_multi_poll(http->multi, others, count, timeout_ms, NULL))
 		return false;
 	curl_multi_perform(http->multi, &running);
-	while ((message = curl_multi_info_read(http->multi, &left)))
-		if (message->msg == CURLMSG_DONE)
-			deliver(message->easy_handle, message->data.result);
+	deliver_finished(http);
 	return true;
 }
