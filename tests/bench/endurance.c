@@ -69,10 +69,10 @@ static void exchange(struct consul_http *http, struct consul_service *service, c
 	int64_t asked = consul_now(), due = consul_service_due(service);
 	consul_service_tick(service, verdict, due == INT64_MAX ? asked : due);
 	do {
-		if (!consul_http_wait(http, NULL, 0, 1000))
+		if (!consul_http_wait(http, NULL, 0, ANSWER_MS))
 			end_with("poll() failed");
-		if (consul_now() - asked > ANSWER_MS)
-			end_with("no answer");
+		if (consul_now() - asked >= ANSWER_MS)
+			end_with("an answer that came too late, or was told too late");
 	} while (consul_service_due(service) == INT64_MAX);
 }
 

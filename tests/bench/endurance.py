@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from integration.conftest import ConsulAgent
-from integration.plugin.conftest import SOURCES
+from integration.plugin.conftest import SOURCES, Agent
 
 from .kit import Lab, memory, registered, say, scaled, table, verdict, wait_up
 
@@ -33,9 +33,8 @@ def application(environ, start_response):
 """
 
 
-def compile_driver(lab: Lab) -> Path:
-    """The driver and the plugin's own sources, with the flags that the plugin is built with."""
-    directory, binary = lab.place("endurance"), lab.ours.build.binary
+def compile_driver(binary: str, directory: Path) -> Path:
+    """The driver and the plugin's own sources, with the flags that the plugin is built with for this uWSGI."""
     header = subprocess.run([binary, "--dot-h"], capture_output=True, check=True).stdout
     (directory / "uwsgi.h").write_bytes(header)
     flags = subprocess.run([binary, "--cflags"], capture_output=True, text=True, check=True).stdout
@@ -53,15 +52,23 @@ def compile_driver(lab: Lab) -> Path:
     return driver
 
 
-def heartbeats(lab: Lab, agent: ConsulAgent) -> list[list[str]]:
-    service, count = lab.service(), scaled(HEARTBEATS, 1000)
-    command = [str(compile_driver(lab)), agent.address, service, str(count)]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def drive(driver: Path, agent: Agent, service: str, count: int) -> str:
+    """What the driver says after so many heartbeats, each of which the agent has accepted."""
+    done = subprocess.run([str(driver), agent.address, service, str(count)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    text = done.stdout
     if "answers" in text or "does not answer" in text or "lost" in text:
         raise RuntimeError(f"not every heartbeat was accepted:\n{text}")
     last = agent.get("/v1/agent/checks")[f"service:{service}"]["Output"]
     if last != f"heartbeat {count}":
         raise RuntimeError(f"the agent's last heartbeat is not the last one sent: {last}")
+    return text
+
+
+def heartbeats(lab: Lab, agent: ConsulAgent) -> list[list[str]]:
+    driver = compile_driver(lab.ours.build.binary, lab.place("endurance"))
+    text = drive(driver, agent, lab.service(), scaled(HEARTBEATS, 1000))
     reports = re.findall(r"heartbeats (\d+) resident (\d+) KiB heap (\d+) bytes after (\d+) ms", text)
     growth = int(reports[-1][1]) - int(reports[0][1])
     say(f"{int(reports[-1][0]) * 1000 / int(reports[-1][3]):.0f} heartbeats per second")

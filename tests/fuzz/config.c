@@ -152,7 +152,8 @@ static void check_registration(const struct consul_config *config)
 static void check_service(const struct consul_config *config)
 {
 	must(consul_is_clean(config->name) && consul_is_clean(config->id) && config->port >= 1);
-	must(!config->address || consul_is_clean(config->address));
+	/* Nothing that would end the host in a URL, and no port. */
+	must(!config->address || (consul_is_clean(config->address) && !strpbrk(config->address, " /,[]")));
 	check_path(consul_update_path(config), "/v1/agent/check/update/service:", config->id);
 	check_path(consul_lookup_path(config), "/v1/agent/service/", config->id);
 	check_path(consul_deregistration_path(config), "/v1/agent/service/deregister/", config->id);
