@@ -47,7 +47,8 @@ lint: venv
 	ruff format --check
 	yamllint --strict .
 	mypy
-	shellcheck .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/artifact tests/run/demo tests/run/sanity
+	shellcheck --external-sources .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/demo \
+		tests/run/fuzz tests/run/sanity
 	ansible-lint --offline
 	antsibull-changelog lint
 	antsibull-docs lint-collection-docs --plugin-docs .
@@ -64,6 +65,16 @@ sanity: venv  ## ansible-test sanity on what the artifact holds
 integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
 	@molecule/lab/prerequisites plugin
 	CONSUL_BIN="$$($(LAB) consul --binary)" pytest tests/integration
+
+.PHONY: analyze
+analyze:  ## The plugin's sources under two compilers' warnings and clang's analyzer
+	@molecule/lab/prerequisites plugin fuzz
+	tests/run/analyze
+
+.PHONY: fuzz
+fuzz:  ## Fuzz what the plugin parses, for 30 s (longer: tests/run/fuzz SECONDS)
+	@molecule/lab/prerequisites plugin fuzz
+	tests/run/fuzz
 
 .PHONY: artifact
 artifact: venv  ## Build the collection, install it into an empty path and run it from there
@@ -84,8 +95,15 @@ test-demo: venv  ## make demo twice, with what it must show
 	tests/run/demo
 
 .PHONY: test
-test: check sanity artifact integration scenario-default scenario-datacenters test-demo  ## Everything that CI runs
+test: check analyze fuzz sanity artifact integration scenario-default scenario-datacenters test-demo  ## Everything that CI runs
 	@echo "All of make test passed."
+
+# ---- the benchmarks -------------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: venv  ## Measure the plugin (make bench BENCH=discovery: only that; see tests/bench/README.md)
+	@molecule/lab/prerequisites plugin bench
+	CONSUL_BIN="$$($(LAB) consul --binary)" PYTHONPATH=tests python -m bench $(BENCH)
 
 # ---- the rest -------------------------------------------------------------------------------------------------------------
 

@@ -356,6 +356,26 @@ def usual_options(build: Build, directory: Path) -> Options:
     }
 
 
+def launch(
+    build: Build, directory: Path, options: Options, environment: dict[str, str] | None = None, wrapper: list[str] | None = None
+) -> Instance:
+    """Starts uWSGI in this directory with these options and no others; an option that is None is left out."""
+    given = {key: value for key, value in options.items() if value is not None}
+    (directory / "uwsgi.ini").write_bytes(ini(given).encode(errors="surrogateescape"))
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*(wrapper or []), build.binary, "--ini", str(directory / "uwsgi.ini")],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=directory,
+            env=os.environ | (environment or {}),
+            start_new_session=True,
+        )
+    return Instance(process, log, directory)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     instances: list[Instance] = []
@@ -365,20 +385,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     ) -> Instance:
         directory = tmp_path / f"instance{len(instances)}"
         directory.mkdir()
-        merged = {key: value for key, value in (usual_options(build, directory) | (options or {})).items() if value is not None}
-        (directory / "uwsgi.ini").write_bytes(ini(merged).encode(errors="surrogateescape"))
-        log = directory / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*(wrapper or []), build.binary, "--ini", str(directory / "uwsgi.ini")],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=directory,
-                env=os.environ | (environment or {}),
-                start_new_session=True,
-            )
-        instances.append(Instance(process, log, directory))
+        instances.append(launch(build, directory, usual_options(build, directory) | (options or {}), environment, wrapper))
         return instances[-1]
 
     yield begin

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "address.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,16 @@
 #define HTTP_PORT 8500
 #define HTTPS_PORT 8501
 #define HOST_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
-#define IPV6_CHARACTERS "0123456789abcdefABCDEF:.%"
+#define IPV6_CHARACTERS "0123456789abcdefABCDEF:."
+
+static bool is_ipv6(const char *text, size_t length)
+{
+	struct in6_addr unused;
+	char *address = consul_copy(text, length);
+	bool good = inet_pton(AF_INET6, address, &unused) == 1;
+	free(address);
+	return good;
+}
 
 /* The length of the host at `text` (brackets included), or 0 where there is none. */
 static size_t host_length(const char *text)
@@ -18,7 +28,7 @@ static size_t host_length(const char *text)
 	if (*text != '[')
 		return strspn(text, HOST_CHARACTERS);
 	size_t inside = strspn(text + 1, IPV6_CHARACTERS);
-	return inside && text[inside + 1] == ']' ? inside + 2 : 0;
+	return text[inside + 1] == ']' && is_ipv6(text + 1, inside) ? inside + 2 : 0;
 }
 
 /* A path before those of the API, without the slash at its end; -1 where there is none. */

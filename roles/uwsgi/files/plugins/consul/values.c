@@ -6,6 +6,7 @@
 #include "memory.h"
 
 #define YEAR_MS (366L * 24 * 3600 * 1000)
+#define PRINTABLE_BYTES 200
 
 static bool read_number(const char **text, long limit, long *number)
 {
@@ -118,10 +119,17 @@ void consul_cut(char *copy, size_t size, const char *text)
 
 char *consul_printable(const char *text)
 {
-	size_t length = strnlen(text, 201);
-	char *copy = consul_copy(text, length > 200 ? 200 : length);
-	for (char *byte = copy; *byte; byte++)
-		if ((unsigned char) *byte < 0x20 || *byte == 0x7f)
-			*byte = '?';
+	const unsigned char *from = (const unsigned char *) text;
+	char *copy = consul_allocate(PRINTABLE_BYTES + 1, 1), *to = copy;
+	while (*from) {
+		size_t length = sequence_length(from);
+		bool shown = length && !is_control(from);
+		size_t needed = shown ? length : 1;
+		if (needed > (size_t) (copy + PRINTABLE_BYTES - to))
+			break;
+		memcpy(to, shown ? (const char *) from : "?", needed);
+		to += needed;
+		from += length ? length : 1;
+	}
 	return copy;
 }

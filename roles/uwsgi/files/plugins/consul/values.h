@@ -24,7 +24,7 @@ char *consul_trim(const char *text, size_t length);
 /* Copies as many whole characters of a UTF-8 text as fit in `size` bytes with the 0 at the end. */
 void consul_cut(char *copy, size_t size, const char *text);
 
-/* The text fit for a log line: control characters shown as `?`, cut after 200 bytes; the caller frees it. */
+/* The text fit for a log line: control characters and what is no UTF-8 shown as `?`, cut after 200 bytes; the caller frees it. */
 char *consul_printable(const char *text);
 
 #endif
