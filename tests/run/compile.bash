@@ -2,8 +2,16 @@
 # Sourced by what compiles the plugin's sources outside of `uwsgi --build-plugin`: with the same flags, those of uWSGI and the plugin's own.
 
 plugin=$PWD/roles/uwsgi/files/plugins/consul
+plugin_sources=("$plugin"/*.c "$plugin"/*/*.c)
 plugin_cflags=()
 plugin_libs=()
+
+# Its own sources say in which folder a header lies; those that test it need not.
+# shellcheck disable=SC2034 # for those who source this
+plugin_includes=("-I$plugin")
+for _folder in "$plugin"/*/; do
+    plugin_includes+=("-I$_folder")
+done
 
 # uWSGI's own answer is quoted for a shell.
 _of_uwsgi=$(uwsgi --cflags 2>/dev/null)
@@ -25,7 +33,7 @@ compile_archive() {
     local compiler=$1 directory=$2
     shift 2
     core_header "$directory"
-    printf '%s\0' "$plugin"/*.c "$PWD/tests/standins/core.c" | (cd "$directory" && xargs -0 -P 2 -n 4 "$compiler" "${plugin_cflags[@]}" "$@" -I. -c)
+    printf '%s\0' "${plugin_sources[@]}" "$PWD/tests/standins/core.c" | (cd "$directory" && xargs -0 -P 2 -n 4 "$compiler" "${plugin_cflags[@]}" "$@" -I. -c)
     ar rcs "$directory/plugin.a" "$directory"/*.o
     rm "$directory"/*.o
 }

@@ -51,7 +51,7 @@ def options_for(agent: Agent, name: str, token: Path) -> Options:
     }
 
 
-OURS = re.compile(r"[(/](?:" + "|".join(re.escape(path.name) for path in SOURCES.glob("*.c")) + r"):\d+|consul_plugin\.so")
+OURS = re.compile(r"[(/](?:" + "|".join(re.escape(path.name) for path in SOURCES.rglob("*.c")) + r"):\d+|consul_plugin\.so")
 
 
 def ours(report: str) -> list[str]:

@@ -10,7 +10,7 @@
 #include <uwsgi.h>
 #pragma GCC diagnostic pop
 
-#include "log.h"
+#include "base/log.h"
 
 extern struct uwsgi_server uwsgi;
 
