@@ -777,3 +777,56 @@ def test_agent_process_killed_while_it_writes(consul: Agent, build: Build, watch
     wait_item(instance, f"kv/{key}", lambda found: found["value"].startswith(f"{last[0]}-"), within=30.0)
     assert sum(count for count, _ in results) > 100
     assert sum(torn for _, torn in results) == 0
+
+
+def hangs(instance: Instance, key: str) -> bool:
+    """Whether a reader waits for the lock of the cache."""
+    try:
+        fetch(instance, "/", key, within=0.5)
+    except TimeoutError:
+        return True
+    return False
+
+
+def test_agent_process_killed_while_it_holds_the_lock(consul: Agent, build: Build, watching: Start, name: str) -> None:
+    """The core finds such locks, but by itself it can't free one that was held to write."""
+    prefixes = [f"{name}/{letter}" for letter in "abcd"]
+    for prefix in prefixes:
+        consul.put(f"/v1/kv/{prefix}", b"x")
+    instance = watching(build, {"consul-agent": consul.address, "consul-watch-kv": prefixes, "processes": 4})
+    for prefix in prefixes:
+        wait_item(instance, f"keys/{prefix}")
+    instance.wait_agent_process(1)
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            for prefix in prefixes:
+                consul.put(f"/v1/kv/{prefix}", f"{number}-".encode() + b"x" * 500_000)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    first = instance.agent_process
+
+    def stopped_with_the_lock() -> bool:
+        os.kill(first, signal.SIGSTOP)
+        if hangs(instance, f"kv/{prefixes[0]}"):
+            return True
+        os.kill(first, signal.SIGCONT)
+        return False
+
+    try:
+        wait_for("a moment at which the lock is held", stopped_with_the_lock, within=60.0, every=0.003)
+        assert hangs(instance, f"kv/{prefixes[0]}")
+        os.kill(first, signal.SIGKILL)
+        instance.wait_log("was holding lock cache_consul", within=5.0)
+        assert item(instance, f"kv/{prefixes[0]}")["value"].endswith("x")
+        instance.wait_agent_process(2)
+    finally:
+        stop.set()
+        writer.join()
+    consul.put(f"/v1/kv/{prefixes[3]}", b"last")
+    wait_item(instance, f"kv/{prefixes[3]}", lambda found: found["value"] == "last")
+    assert lines(instance, "does not let go") == 0
