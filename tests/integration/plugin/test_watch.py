@@ -525,10 +525,13 @@ def test_last_known_good_over_a_reload(consul_agents: Agents, build: Build, watc
 
 def test_reload_with_consul_fetches_anew(consul: Agent, debian: Build, watching: Start, name: str) -> None:
     register(consul, name, 1)
-    instance = watching(debian, {"consul-agent": consul.address, "consul-watch-service": name}, environment=keys_for(f"service/{name}"))
-    wait_item(instance, f"service/{name}")
+    instance = watching(
+        debian,
+        {"consul-agent": consul.address, "consul-watch-service": name, "consul-service-name": f"{name}-own"},
+        environment=keys_for(f"service/{name}"),
+    )
+    wait_state(consul, f"{name}-own", "passing")
     before = item(instance, f"service/{name}")
-    instance.wait_agent_process(1)
     instance.signal(signal.SIGHUP)
     instance.wait_agent_process(2)
     assert at_import(instance)[f"service/{name}"] == before
@@ -538,3 +541,292 @@ def test_reload_with_consul_fetches_anew(consul: Agent, debian: Build, watching:
     wait_for("one agent process", lambda: len(re.findall(r"agent process started \(pid (\d+)", instance.text())) == 2)
     first = int(re.findall(r"agent process started \(pid (\d+)", instance.text())[0])
     wait_for("the old agent process to end", lambda: not alive(first))
+
+
+def in_threads(work: Callable[[int], object], count: int) -> None:
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work, number) for number in range(count)]:
+            done.result()
+
+
+def put_many(agent: Agent, operations: list[dict[str, Any]]) -> None:
+    """In transactions of 64, Consul's most."""
+    in_threads(lambda number: agent.put("/v1/txn", operations[64 * number : 64 * number + 64]), (len(operations) + 63) // 64)
+
+
+def register_many(agent: Agent, name: str, count: int) -> None:
+    for number in range(100):
+        agent.put("/v1/catalog/register", {"Node": f"many-{number}", "Address": f"10.1.0.{number}"})
+    instances = [
+        {
+            "Service": {
+                "Verb": "set",
+                "Node": f"many-{number % 100}",
+                "Service": {"ID": f"{name}-{number}", "Service": name, "Port": 10000 + number, "Tags": ["blue"], "Meta": {"note": "n" * 200}},
+            }
+        }
+        for number in range(count)
+    ]
+    put_many(agent, instances)
+
+
+def memory(pid: int, kind: str = "Anon") -> int:
+    """kB of a process that are its own, or (`Shmem`) that the instance shares and it has touched."""
+    return int(Path(f"/proc/{pid}/status").read_text().split(f"Rss{kind}:")[1].split()[0])
+
+
+def test_ten_thousand_instances_and_five_megabytes(consul_agents: Agents, debian: Build, watching: Start, name: str) -> None:
+    agent = consul_agents({"limits": {"txn_max_req_len": 10_000_000}})
+    instance = watching(
+        debian, {"consul-agent": agent.address, "consul-watch-service": name, "consul-watch-kv": f"{name}/", "consul-service-name": f"{name}-own"}
+    )
+    wait_state(agent, f"{name}-own", "passing")
+    before = memory(instance.agent_process)
+    register_many(agent, name, 10_000)
+    value = base64.b64encode(b"x" * 512).decode()
+    put_many(agent, [{"KV": {"Verb": "set", "Key": f"{name}/{number:05d}", "Value": value}} for number in range(10_000)])
+    found = wait_item(instance, f"service/{name}", lambda found: len(found["instances"]) == 10_000, within=60.0)
+    assert len(json.dumps(found)) > 5_000_000
+    wait_item(instance, f"keys/{name}/", lambda found: len(found["keys"]) == 10_000, within=60.0)
+    assert item(instance, f"kv/{name}/09999")["value"] == "x" * 512
+    agent.put(f"/v1/kv/{name}/00500", b"changed")
+    changed = time.monotonic()
+    wait_item(instance, f"kv/{name}/00500", lambda found: found["value"] == "changed")
+    assert time.monotonic() - changed < 3.0
+    assert item(instance, f"service/{name}")["instances"][7777]["status"] == "passing"
+    assert "not in the cache" not in instance.text()
+    # What an answer needs is given back.
+    wait_for("the memory to be given back", lambda: memory(instance.agent_process) - before < 2048)
+    # The next life gets all of it.
+    instance.signal(signal.SIGHUP)
+    instance.wait_agent_process(2, within=30.0)
+    assert len(item(instance, f"service/{name}")["instances"]) == 10_000
+    assert item(instance, f"kv/{name}/00500")["value"] == "changed"
+
+
+def test_an_unused_cache_costs_nothing(consul: Agent, build: Build, watching: Start, name: str) -> None:
+    plain = watching(build, {"consul-agent": consul.address, "consul-service-name": name})
+    wait_state(consul, name, "passing")
+    instance = watching(
+        build,
+        {"consul-agent": consul.address, "consul-service-name": f"{name}-watching", "consul-watch-service": name, "consul-watch-kv": f"{name}/"},
+    )
+    wait_state(consul, f"{name}-watching", "passing")
+    wait_item(instance, f"service/{name}")
+
+    assert memory(instance.process.pid, "Shmem") - memory(plain.process.pid, "Shmem") < 1024
+    assert memory(instance.agent_process) - memory(plain.agent_process) < 512
+
+
+def test_refused(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    """A cache of the user's own that is too small for some of it."""
+    consul.put(f"/v1/kv/{name}/small", b"first")
+    consul.put(f"/v1/kv/{name}/large", b"first")
+    instance = watching(
+        debian,
+        {
+            "cache2": "name=mine,items=20,keysize=64,blocksize=1024",
+            "consul-cache": "mine",
+            "consul-agent": consul.address,
+            "consul-watch-kv": f"{name}/",
+        },
+        environment={"WATCH_CACHE": "mine"},
+    )
+    wait_item(instance, f"kv/{name}/large")
+    assert instance.text().count('Cache "') == 1
+    consul.put(f"/v1/kv/{name}/large", b"x" * 2000)
+    line = instance.wait_log(f"kv/{name}/large: not in the cache, what was there before stays: .*would help").group()
+    assert re.search(r"it has 2\d{3} bytes, an item 1024 at most; more blocks and bitmap=1 in cache2 = name=mine,...", line)
+    consul.put(f"/v1/kv/{name}/small", b"second")
+    wait_item(instance, f"kv/{name}/small", lambda found: found["value"] == "second")
+    assert item(instance, f"kv/{name}/large")["value"] == "first"
+    assert lines(instance, "not in the cache") == 1
+    # It fits again; then comes what does not for another reason.
+    consul.put(f"/v1/kv/{name}/large", b"third")
+    wait_item(instance, f"kv/{name}/large", lambda found: found["value"] == "third")
+    consul.put(f"/v1/kv/{name}/{'k' * 64}", b"1")
+    instance.wait_log("k: not in the cache: a key has 64 bytes at most there; a greater keysize in cache2 = name=mine,... would help")
+    consul.request("DELETE", f"/v1/kv/{name}/{'k' * 64}")  # type: ignore[attr-defined]
+    wait_for("the list without it", lambda: len(item(instance, f"keys/{name}/")["keys"]) == 2)
+    for number in range(30):
+        consul.put(f"/v1/kv/{name}/{number}", b"1")
+    instance.wait_log(r"for which no room is left .*; more items and blocks in cache2 = name=mine,... would help")
+    assert 1 <= lines(instance, "no room is left") <= 2
+
+
+def test_same_keys_are_a_mistake(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    def complaint(**options: Any) -> str:
+        instance = start(debian, {"consul-agent": consul.address} | {key.replace("_", "-"): value for key, value in options.items()})
+        assert instance.wait() == 1
+        return "\n".join(line for line in instance.text().splitlines() if "[consul]" in line)
+
+    text = complaint(consul_watch_service=["web,tag=a", "web", "web,tag=a,status=passing"])
+    assert "consul-watch-service = web: another watch has the same key in the cache, service/web?tag=a" in text
+    text = complaint(consul_watch_query=["web", "web,interval=2s"])
+    assert "consul-watch-query = web: another watch has the same key in the cache, query/web" in text
+    text = complaint(consul_watch_kv=["a/", "a/b,dc=dc2"])
+    assert "consul-watch-kv = a/b: another watch has the same keys in another datacenter" in text
+    text = complaint(consul_watch_kv="uwsgi/,on-change=reload", consul_election="e")
+    assert "consul-watch-kv = uwsgi/: the key of consul-election lies under it" in text
+
+
+def test_on_change_touch_and_signal(consul: Agent, debian: Build, watching: Start, name: str, tmp_path: Path) -> None:
+    raised, touched = tmp_path / "raised", tmp_path / "touched"
+    instance = watching(
+        debian,
+        {
+            "consul-agent": consul.address,
+            "consul-watch-kv": [f"{name}/t,on-change=touch:{touched}", f"{name}/s,on-change=signal:7", f"{name}/b,on-change=touch:/nowhere/x"],
+        },
+        environment={"WATCH_SIGNAL": str(raised)},
+    )
+    wait_item(instance, f"keys/{name}/s")
+    instance.wait_agent_process(1)
+    wait_item(instance, "agent", lambda state: state["state"] == "connected")
+    assert not touched.exists()
+    consul.put(f"/v1/kv/{name}/t", b"1")
+    wait_for("the file", touched.exists, within=2.0)
+    first = touched.stat().st_mtime_ns
+    consul.put(f"/v1/kv/{name}/t", b"2")
+    wait_for("the file anew", lambda: touched.stat().st_mtime_ns > first, within=2.0)
+    consul.put(f"/v1/kv/{name}/s", b"1")
+    wait_for("the signal", lambda: raised.exists() and raised.read_text() == "7\n", within=4.0)
+    consul.put(f"/v1/kv/{name}/b", b"1")
+    instance.wait_log(f"keys/{name}/b has changed, but /nowhere/x can't be touched: No such file")
+    assert lines(instance, f"keys/{name}/t has changed, {touched} is touched") == 2
+    assert lines(instance, f"keys/{name}/s has changed, signal 7 is raised") == 1
+
+
+def test_on_change_reload(consul: Agent, build: Build, watching: Start, name: str) -> None:
+    """At once, but not again before ten seconds are over, and never without the last change."""
+    consul.put(f"/v1/kv/{name}", b"0")
+    instance = watching(
+        build,
+        {"consul-agent": consul.address, "consul-watch-kv": f"{name},on-change=reload"},
+        environment=keys_for(f"kv/{name}"),
+    )
+    wait_item(instance, f"kv/{name}")
+    instance.wait_agent_process(1)
+    assert holds(lambda: "has changed" not in instance.text(), during=1.0)
+    changed = time.monotonic()
+    consul.put(f"/v1/kv/{name}", b"1")
+    instance.wait_agent_process(2, within=5.0)
+    assert time.monotonic() - changed < 5.0
+    assert at_import(instance)[f"kv/{name}"]["value"] == "1"
+    second = time.monotonic()
+    for number in range(2, 8):
+        consul.put(f"/v1/kv/{name}", str(number).encode())
+        wait_item(instance, f"kv/{name}", lambda found, number=number: found["value"] == str(number))
+    instance.wait_agent_process(3, within=20.0)
+    assert time.monotonic() - second > 8.0
+    wait_for("the last change", lambda: at_import(instance)[f"kv/{name}"]["value"] == "7")
+    assert lines(instance, f"keys/{name} has changed, the instance is reloaded") == 2
+    assert holds(lambda: instance.text().count("agent process started") == 3, during=2.0)
+
+
+def test_stale_is_no_change(consul_agents: Agents, debian: Build, watching: Start, name: str, tmp_path: Path) -> None:
+    agent = consul_agents()
+    register(agent, name)
+    touched = tmp_path / "touched"
+    instance = watching(
+        debian, {"consul-agent": agent.address, "consul-timeout": "300ms", "consul-watch-service": f"{name},on-change=touch:{touched}"}
+    )
+    wait_item(instance, f"service/{name}")
+    assert agent.process
+    agent.process.send_signal(signal.SIGSTOP)
+    wait_item(instance, f"service/{name}", lambda found: found["stale_since"])
+    agent.process.send_signal(signal.SIGCONT)
+    wait_item(instance, f"service/{name}", lambda found: not found["stale_since"])
+    assert not touched.exists()
+
+
+def test_agent_process_killed_while_it_writes(consul: Agent, build: Build, watching: Start, name: str) -> None:
+    """Again and again, while a large item is replaced all the time and workers read it: nobody hangs, nothing is torn."""
+    key = f"{name}/large"
+
+    def put(number: int) -> None:
+        consul.put(f"/v1/kv/{key}", f"{number}-".encode() + b"x" * 400_000)
+
+    put(0)
+    instance = watching(build, {"consul-agent": consul.address, "consul-watch-kv": f"{name}/", "processes": 3})
+    wait_item(instance, f"kv/{key}")
+    stop, last, results = threading.Event(), [0], []
+
+    def write() -> None:
+        while not stop.is_set():
+            last[0] += 1
+            put(last[0])
+
+    def read() -> None:
+        while not stop.is_set():
+            results.append(fetch(instance, "/read", f"kv/{key}", within=30.0))
+
+    threads = [threading.Thread(target=work) for work in (write, read, read)]
+    for thread in threads:
+        thread.start()
+    try:
+        for count in range(1, 6):
+            instance.wait_agent_process(count, within=60.0)
+            known = item(instance, f"kv/{key}")["index"]
+            wait_item(instance, f"kv/{key}", lambda found, known=known: found["index"] > known, within=30.0)
+            os.kill(instance.agent_process, signal.SIGKILL)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    wait_item(instance, f"kv/{key}", lambda found: found["value"].startswith(f"{last[0]}-"), within=30.0)
+    assert sum(count for count, _ in results) > 100
+    assert sum(torn for _, torn in results) == 0
+
+
+def hangs(instance: Instance, key: str) -> bool:
+    """Whether a reader waits for the lock of the cache."""
+    try:
+        fetch(instance, "/", key, within=0.5)
+    except TimeoutError:
+        return True
+    return False
+
+
+def test_agent_process_killed_while_it_holds_the_lock(consul: Agent, build: Build, watching: Start, name: str) -> None:
+    """The core finds such locks, but by itself it can't free one that was held to write."""
+    prefixes = [f"{name}/{letter}" for letter in "abcd"]
+    for prefix in prefixes:
+        consul.put(f"/v1/kv/{prefix}", b"x")
+    instance = watching(build, {"consul-agent": consul.address, "consul-watch-kv": prefixes, "processes": 4})
+    for prefix in prefixes:
+        wait_item(instance, f"keys/{prefix}")
+    instance.wait_agent_process(1)
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            for prefix in prefixes:
+                consul.put(f"/v1/kv/{prefix}", f"{number}-".encode() + b"x" * 500_000)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    first = instance.agent_process
+
+    def stopped_with_the_lock() -> bool:
+        os.kill(first, signal.SIGSTOP)
+        if hangs(instance, f"kv/{prefixes[0]}"):
+            return True
+        os.kill(first, signal.SIGCONT)
+        return False
+
+    try:
+        wait_for("a moment at which the lock is held", stopped_with_the_lock, within=60.0, every=0.003)
+        assert hangs(instance, f"kv/{prefixes[0]}")
+        os.kill(first, signal.SIGKILL)
+        instance.wait_log("was holding lock cache_consul", within=5.0)
+        assert item(instance, f"kv/{prefixes[0]}")["value"].endswith("x")
+        instance.wait_agent_process(2)
+    finally:
+        stop.set()
+        writer.join()
+    consul.put(f"/v1/kv/{prefixes[3]}", b"last")
+    wait_item(instance, f"kv/{prefixes[3]}", lambda found: found["value"] == "last")
+    assert lines(instance, "does not let go") == 0

@@ -49,13 +49,30 @@ static void raise_signals(struct consul_board *board)
 	}
 }
 
-/* A reload of workers that keeps the master, one by one or (in lazy mode) all together. */
-static bool workers_are_restarting(const struct consul_board *board)
+/* A worker that does not accept yet may miss that it is told to end. Also: a reload of workers that keeps the master, one by one or (in lazy mode)
+ * all together. */
+static bool workers_are_starting(const struct consul_board *board)
 {
-	for (int i = 1; i <= board->workers; i++)
-		if (uwsgi.workers[i].cursed_at && !uwsgi.workers[i].cheaped)
+	for (int i = 1; i <= board->workers; i++) {
+		const struct uwsgi_worker *worker = &uwsgi.workers[i];
+		if (!worker->cheaped && (worker->cursed_at || (worker->pid > 0 && !worker->accepting)))
 			return true;
+	}
 	return false;
+}
+
+/* Workers that never get ready may be what the change is the cure for. */
+static void reload(struct consul_board *board, int64_t *next, int64_t now)
+{
+	static int64_t wanted_since;
+	if (!wanted_since)
+		wanted_since = now;
+	if (workers_are_starting(board) && now - wanted_since < BETWEEN_RELOADS_MS)
+		return;
+	wanted_since = 0;
+	*next = now + BETWEEN_RELOADS_MS;
+	atomic_store(&board->reload_wanted, false);
+	raise(SIGHUP); /* whatever stands behind it by now */
 }
 
 void consul_change_act(struct consul_board *board, bool reloaded)
@@ -67,8 +84,6 @@ void consul_change_act(struct consul_board *board, bool reloaded)
 	raise_signals(board);
 	if (!next)
 		next = reloaded ? now + BETWEEN_RELOADS_MS : now;
-	if (now < next || workers_are_restarting(board) || !atomic_exchange(&board->reload_wanted, false))
-		return;
-	next = now + BETWEEN_RELOADS_MS;
-	raise(SIGHUP); /* whatever stands behind it by now */
+	if (now >= next && atomic_load(&board->reload_wanted))
+		reload(board, &next, now);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "watch.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,15 +259,13 @@ static void take(struct consul_watch *watch, const struct consul_answer *answer)
 static void answered(void *context, const struct consul_answer *answer)
 {
 	struct consul_watch *watch = context;
-	size_t length = answer->length;
 	watch->call = NULL;
+	watch->watching->large |= answer->length >= LARGE_BYTES;
 	watch->agent = consul_client_agent(watch->watching->client);
 	if (is_good(watch, answer))
 		take(watch, answer);
 	else
 		failed(watch, answer, NULL);
-	if (length >= LARGE_BYTES)
-		malloc_trim(0);
 }
 
 static void ask(struct consul_watch *watch, int64_t now)

@@ -19,6 +19,7 @@ struct consul_watching {
 	struct consul_probe *probe;
 	struct uwsgi_cache *cache;
 	struct consul_board *board; /* NULL: the app is not loaded yet, so no change needs an action, and the log no line */
+	bool large; /* an answer has taken memory that is worth giving back */
 	char *trouble; /* of the cluster, as last logged, or NULL */
 	unsigned troubled; /* how many watches have any */
 };

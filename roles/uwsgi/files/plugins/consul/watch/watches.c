@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "watches.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "../base/log.h"
@@ -76,6 +77,10 @@ void consul_watches_tick(struct consul_watches *watches, int64_t now)
 		consul_watch_tick(watches->items[i], now);
 	consul_probe_tick(watches->watching.probe, now);
 	log_contact(watches);
+	/* Not before: until now the answer itself was there. */
+	if (watches->watching.large)
+		malloc_trim(0);
+	watches->watching.large = false;
 }
 
 int64_t consul_watches_due(const struct consul_watches *watches)
