@@ -17,8 +17,9 @@ PATIENCE = 60.0
 
 
 def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
-    """Register, be suspended and resumed, lose the workers, lose the registration, reload, stop."""
+    """Register, lead, be suspended and resumed, lose the workers, lose the registration, reload, stop."""
     wait_state(agent, name, "passing", PATIENCE)
+    instance.wait_log("this instance is the leader", PATIENCE)
     instance.signal(signal.SIGTSTP)
     wait_state(agent, name, "critical", PATIENCE)
     instance.signal(signal.SIGTSTP)
@@ -33,6 +34,11 @@ def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
     instance.signal(signal.SIGHUP)
     wait_for("the reload", lambda: instance.text().count("registered as") == 3, PATIENCE)
     wait_for("the note", lambda: note(agent, name).startswith("2/2 workers ready"), PATIENCE)
+    led = instance.text().count("this instance is the leader")
+    session = agent.get(f"/v1/kv/uwsgi/election/{name}")[0].get("Session")
+    if session:
+        agent.put(f"/v1/session/destroy/{session}")
+    wait_for("another term", lambda: instance.text().count("this instance is the leader") > led, PATIENCE)
     instance.signal(signal.SIGINT)
     wait_state(agent, name, "absent", PATIENCE)
     instance.wait(PATIENCE)
@@ -48,6 +54,9 @@ def options_for(agent: Agent, name: str, token: Path) -> Options:
         "consul-service-meta": "a=b",
         "consul-token-file": str(token),
         "consul-check-ttl": "3s",
+        "consul-election": f"{name},lock-delay=1s",
+        "consul-election-gain": ["true", "exit 3"],
+        "consul-election-loss": "true",
     }
 
 

@@ -215,7 +215,7 @@ static void attend(struct agent *agent, int64_t now)
 	take_over(agent, verdict);
 	if (atomic_load(&agent->board->stopping))
 		leave(agent);
-	consul_election_tick(agent->election, standing(agent, verdict), now);
+	consul_election_tick(agent->election, standing(agent, verdict), verdict->note, now);
 	if (!agent->relieved)
 		consul_services_tick(agent->services, verdict, now);
 	consul_watches_tick(agent->watches, now);

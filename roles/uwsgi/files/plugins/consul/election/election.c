@@ -184,12 +184,19 @@ static void judge(struct consul_election *election)
 	}
 }
 
+/* The blocking query may have told it already. */
+static void read_key_anew(struct consul_election *election)
+{
+	if (!holds_key(election))
+		consul_key_forget(election->key);
+}
+
 static void read_acquisition(struct consul_election *election, int64_t now)
 {
 	switch (consul_key_asked(election->key)) {
 	case CONSUL_ASKED_GRANTED:
 		consul_session_confirm(election->session, consul_key_sent(election->key));
-		consul_key_forget(election->key);
+		read_key_anew(election);
 		break;
 	case CONSUL_ASKED_REFUSED:
 		election->try_at = now + REFUSED_MS + random() % (2 * REFUSED_MS);
@@ -197,7 +204,7 @@ static void read_acquisition(struct consul_election *election, int64_t now)
 	case CONSUL_ASKED_FAILED:
 		/* It may be ours nevertheless, or the session may be gone. */
 		consul_session_doubt(election->session);
-		consul_key_forget(election->key);
+		read_key_anew(election);
 		election->try_at = now + REFUSED_MS + random() % (2 * REFUSED_MS);
 		break;
 	default:
@@ -251,6 +258,7 @@ static void step_down(struct consul_election *election, const char *because, int
 {
 	lose(election, because);
 	consul_key_done(election->key);
+	consul_leader_set_session(election->leader, ""); /* nobody goes on with it */
 	election->retreat = SETTLING;
 	election->settle_by = now + most_ms / 2;
 	election->retreat_by = now + most_ms;
@@ -306,7 +314,7 @@ static bool has_stakes(const struct consul_election *election)
 	       !consul_session_ended(election->session);
 }
 
-void consul_election_tick(struct consul_election *election, enum consul_standing standing, int64_t now)
+void consul_election_tick(struct consul_election *election, enum consul_standing standing, const char *note, int64_t now)
 {
 	if (!election)
 		return;
@@ -318,12 +326,12 @@ void consul_election_tick(struct consul_election *election, enum consul_standing
 			adopt(election);
 	}
 	if (election->retreat == STEADY && !election->leaving && standing == CONSUL_STAND_DOWN && has_stakes(election))
-		step_down(election, "it is not fit to lead", now, (long) election->lease_ms);
+		step_down(election, note, now, (long) election->lease_ms);
 	if (election->retreat != STEADY)
 		retreat(election, now);
 	else if (!election->leaving && standing == CONSUL_STAND)
 		stand(election, now);
-	if (election->adopted)
+	if (election->adopted && election->retreat == STEADY)
 		note_session(election);
 	consul_commands_tick(election->commands);
 	tell(election);
@@ -340,16 +348,21 @@ void consul_election_leave(struct consul_election *election, long most_ms)
 {
 	if (!election || election->leaving)
 		return;
+	int64_t now = consul_now();
 	adopt(election);
 	election->leaving = true;
-	step_down(election, "it stops", consul_now(), most_ms);
+	if (election->retreat == STEADY)
+		step_down(election, "it stops", now, most_ms);
+	else if (election->retreat_by > now + most_ms)
+		election->retreat_by = election->settle_by = now + most_ms;
 }
 
 void consul_election_relieve(struct consul_election *election, long most_ms)
 {
 	if (!election || election->leaving)
 		return;
-	if (!election->adopted || !strcmp(election->leader->handed, consul_session_id(election->session)))
+	bool handed = !strcmp(election->leader->handed, consul_session_id(election->session));
+	if (!election->adopted || (handed && election->retreat == STEADY))
 		election->leaving = election->left = true;
 	else
 		consul_election_leave(election, most_ms);

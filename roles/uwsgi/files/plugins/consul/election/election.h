@@ -26,8 +26,9 @@ struct consul_election *consul_election_new(const struct consul_config *config, 
 					    struct consul_leader *leader, consul_election_publish publish, void *context);
 void consul_election_free(struct consul_election *election);
 
-/* Does what is due. While standing down, or in doubt, the lease ends at once: call this before others are told why. */
-void consul_election_tick(struct consul_election *election, enum consul_standing standing, int64_t now);
+/* Does what is due. While standing down, or in doubt, the lease ends at once: call this before others are told why. `note` says how the
+ * instance is, for people. */
+void consul_election_tick(struct consul_election *election, enum consul_standing standing, const char *note, int64_t now);
 int64_t consul_election_due(const struct consul_election *election);
 
 /* Steps down for good; after `most_ms` the session is left to its TTL. */
