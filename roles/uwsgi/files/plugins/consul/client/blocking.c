@@ -45,10 +45,10 @@ static void unlock(void)
 static void caller_free(void *context)
 {
 	struct caller *caller = context;
-	/* In a fork even an orderly end would say goodbye over the parent's connection. */
+	consul_client_free(caller->client);
+	/* In a fork it is left as it is: an orderly end would say goodbye over the parent's connection. */
 	if (caller->pid == getpid()) {
 		lock();
-		consul_client_free(caller->client);
 		consul_http_free(caller->http);
 		unlock();
 	}
