@@ -40,7 +40,7 @@ def test_found_soon_after_the_first_accepted_request(consul: Agent, build: Build
 
 
 def test_all_that_the_options_say(consul: Agent, debian: Build, start: Start, name: str) -> None:
-    start(
+    instance = start(
         debian,
         {
             "consul-agent": consul.address,
@@ -64,6 +64,9 @@ def test_all_that_the_options_say(consul: Agent, debian: Build, start: Start, na
     assert (service["Port"], service["Address"]) == (4711, "127.0.0.9")
     meta = service["Meta"]
     assert re.fullmatch("[0-9a-f]{32}", meta.pop("uwsgi-instance"))
+    assert meta.pop("uwsgi-mode") == "prefork"
+    assert meta.pop("uwsgi-version").startswith("2.0.")
+    assert meta.pop("uwsgi-master-pid") == str(instance.process.pid)
     assert meta == {"version": "1=a", "quoted": '"x\\y"', "empty": ""}
     assert found["check"]["Name"] == "uWSGI workers"
     assert found["check"]["Type"] == "ttl"
@@ -198,10 +201,10 @@ NAMED: Options = {"consul-service-name": "never-registered"}
         (NAMED | {"consul-service-address": "0.0.0.0"}, "nobody can connect to the wildcard address"),  # noqa: S104
         (NAMED | {"consul-service-meta": "no value"}, "consul-service-meta = no value: it must be key=value"),
         (NAMED | {"consul-service-meta": "consul-x=1"}, "does not start with consul-"),
-        (NAMED | {"consul-service-meta": "uwsgi-instance=1"}, "the key uwsgi-instance is the plugin's own"),
+        (NAMED | {"consul-service-meta": "uwsgi-instance=1"}, "does not start with consul- or uwsgi-"),
         (NAMED | {"consul-service-meta": ["a=1", "a=2"]}, "consul-service-meta = a=2: this key is given twice"),
         (NAMED | {"consul-service-meta": "a=" + "x" * 513}, "a value must be UTF-8 text of at most 512 bytes"),
-        (NAMED | {"consul-service-meta": [f"k{number}=1" for number in range(64)]}, "a service has at most 63 of them"),
+        (NAMED | {"consul-service-meta": [f"k{number}=1" for number in range(61)]}, "a service has at most 60 of them"),
         (NAMED | {"consul-check-ttl": "0"}, "consul-check-ttl = 0: a time from 1s to 24h is right"),
         (NAMED | {"consul-check-ttl": "10 s"}, "consul-check-ttl = 10 s: a time from 1s to 24h is right"),
         (NAMED | {"consul-check-ttl": "-1"}, "consul-check-ttl = -1: a time from 1s to 24h is right"),
@@ -217,7 +220,7 @@ NAMED: Options = {"consul-service-name": "never-registered"}
         ({"consul-service-address": "a"}, "consul-service-address = a: it needs a consul-service-name beside it"),
         ({"consul-service-meta": "a=b"}, "consul-service-meta = a=b: it needs a consul-service-name beside it"),
         (NAMED | {"http-socket": None, "socket": "%d/only.sock"}, "its port is unknown, since no http or TCP socket is bound here"),
-        (NAMED | {"master": "false"}, "it needs the master process, so master = true is right"),
+        (NAMED | {"master": "false"}, "need the master process, so master = true is right"),
     ],
 )
 def test_wrong_values_stop_the_instance(debian: Build, start: Start, options: Options, message: str) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,23 @@ def test_signals(consul: Agent, build: Build, start: Start, name: str, signum: i
     assert places == sorted(places)
 
 
+def refused(instance: Instance) -> bool:
+    """Whether a worker answers, that it has no app."""
+    try:
+        instance.ask(within=1.0)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def test_nothing_to_deregister(debian: Build, consul: Agent, start: Start, name: str) -> None:
     """Never registered, since its app did not load: nobody is asked, and nothing is waited for."""
     instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name}, environment={"APP_FAILS": "1"})
     instance.wait_log("agent process started")
+    # A worker that is told to end before it has its handlers ends in Python's hands, and the master waits for it.
+    wait_for("the workers", lambda: refused(instance))
     instance.signal(signal.SIGINT)
     assert instance.wait(10) == 0
     assert state(consul, name) == "absent"

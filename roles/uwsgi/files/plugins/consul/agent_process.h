@@ -13,9 +13,8 @@ struct consul_predecessor;
 #define CONSUL_SIGNAL_LEAVE SIGTERM /* deregister, then end; also what the master's death sends */
 #define CONSUL_SIGNAL_RELIEVED SIGUSR1 /* end: another process has taken over */
 
-/* The most that a deregistration may take, and the most that the master waits for it. */
-#define CONSUL_LEAVE_MS 2000
-#define CONSUL_STOP_MS 2500
+/* How much longer than a deregistration may take the master waits for it. */
+#define CONSUL_STOP_GRACE_MS 500
 
 /* Runs in the child until it has to end; closing `leash` tells the master that nothing is left to wait for. */
 void consul_agent_process_run(struct consul_config *config, struct consul_board *board, struct consul_predecessor *predecessor, int leash,

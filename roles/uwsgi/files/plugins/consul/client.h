@@ -5,20 +5,34 @@
 
 #include "http.h"
 
-struct consul_config;
+struct consul_connection;
 struct consul_client;
 struct consul_call;
 
-/* `config` and `http` must outlive the client. */
-struct consul_client *consul_client_new(struct consul_http *http, const struct consul_config *config);
+/* Both must outlive the client. */
+struct consul_client *consul_client_new(struct consul_http *http, const struct consul_connection *connection);
 void consul_client_free(struct consul_client *client);
+const struct consul_connection *consul_client_connection(const struct consul_client *client);
 
-/* `request.timeout_ms` is the most that all agents together may take; each has the configured time-out. `answered` is called once, from
+/* The most that a call takes when every agent takes its whole time. */
+long consul_client_patience(const struct consul_client *client);
+
+/* Changes when another agent answers than the one that did before: what still waits for that one may wait in vain. */
+size_t consul_client_agent(const struct consul_client *client);
+
+/* `request.timeout_ms` is the most that all agents together may take; each has the connection's time-out. `answered` is called once, from
  * consul_http_wait(); the call is gone by then. NULL: no exchange could be started. */
 struct consul_call *consul_call_start(struct consul_client *client, const struct consul_request *request, consul_answered answered, void *context);
+
+/* The same for a blocking query, which the agent may hold for `wait_ms`: only the agent that answered last is asked. */
+struct consul_call *consul_call_wait(struct consul_client *client, const struct consul_request *request, long wait_ms, consul_answered answered,
+				     void *context);
 void consul_call_cancel(struct consul_call *call);
 
 /* The agent does answer: it does not know what it was asked about. */
 bool consul_answer_is_unknown(const struct consul_answer *answer);
+
+/* What the log says of an answer that is no success; the caller frees it. */
+char *consul_answer_describe(const struct consul_answer *answer);
 
 #endif

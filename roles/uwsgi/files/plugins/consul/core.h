@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause
- * uWSGI's own header, whose warnings are not ours, and how this plugin writes to uWSGI's log. */
+ * uWSGI's own header, whose warnings are not ours. */
 #ifndef CONSUL_CORE_H
 #define CONSUL_CORE_H
 
@@ -10,9 +10,8 @@
 #include <uwsgi.h>
 #pragma GCC diagnostic pop
 
-extern struct uwsgi_server uwsgi;
+#include "log.h"
 
-/* One line in uWSGI's log. */
-void consul_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern struct uwsgi_server uwsgi;
 
 #endif

@@ -19,13 +19,13 @@ static void parse(const char *text, struct consul_predecessor *predecessor)
 {
 	char *after;
 	long pid = strtol(text, &after, 10);
-	if (*after != ' ' || strlen(after + 1) < CONSUL_NONCE_LENGTH + 2 || after[1 + CONSUL_NONCE_LENGTH] != ' ')
+	if (*after != ' ' || strlen(after + 1) < CONSUL_NONCE_LENGTH + 1 || after[1 + CONSUL_NONCE_LENGTH] != ' ')
 		return;
 	if (pid != (long) (pid_t) pid || !is_our_child((pid_t) pid))
 		return;
 	predecessor->pid = (pid_t) pid;
 	predecessor->nonce = consul_copy(after + 1, CONSUL_NONCE_LENGTH);
-	predecessor->id = consul_format("%s", after + 1 + CONSUL_NONCE_LENGTH + 1);
+	predecessor->ids = consul_format("%s", after + 1 + CONSUL_NONCE_LENGTH + 1);
 }
 
 void consul_handover_take(struct consul_predecessor *predecessor)
@@ -39,9 +39,9 @@ void consul_handover_take(struct consul_predecessor *predecessor)
 		uwsgi_error("[consul] unsetenv()");
 }
 
-void consul_handover_leave(pid_t pid, const char *nonce, const char *id)
+void consul_handover_leave(pid_t pid, const char *nonce, const char *ids)
 {
-	char *text = consul_format("%d %s %s", (int) pid, nonce, id);
+	char *text = consul_format("%d %s %s", (int) pid, nonce, ids);
 	if (setenv(VARIABLE, text, 1))
 		uwsgi_error("[consul] setenv()");
 	free(text);
@@ -67,6 +67,6 @@ void consul_predecessor_relieve(struct consul_predecessor *predecessor)
 void consul_predecessor_clear(struct consul_predecessor *predecessor)
 {
 	free(predecessor->nonce);
-	free(predecessor->id);
+	free(predecessor->ids);
 	memset(predecessor, 0, sizeof(*predecessor));
 }

@@ -10,14 +10,14 @@
 struct consul_predecessor {
 	pid_t pid; /* 0: there is none */
 	char *nonce;
-	char *id; /* of its service */
+	char *ids; /* of its services */
 };
 
 /* Takes what the previous life of this process left, so that neither apps nor vassals see it. Once, as early as possible. */
 void consul_handover_take(struct consul_predecessor *predecessor);
-void consul_handover_leave(pid_t pid, const char *nonce, const char *id);
+void consul_handover_leave(pid_t pid, const char *nonce, const char *ids);
 
-/* What a predecessor is told. Both leave; only the first one deregisters. */
+/* What a predecessor is told. Both leave; only the first one deregisters what is still its own. */
 void consul_predecessor_dismiss(struct consul_predecessor *predecessor);
 void consul_predecessor_relieve(struct consul_predecessor *predecessor);
 void consul_predecessor_clear(struct consul_predecessor *predecessor);

@@ -5,31 +5,37 @@
 #include <string.h>
 
 #include "address.h"
+#include "config.h"
+#include "header.h"
+#include "log.h"
 #include "memory.h"
 #include "token.h"
 
-/* What we ask for fits in far less: an agent that sends more is none. */
-#define LONGEST_BODY ((size_t) 1024 * 1024)
+/* What is asked for fits in far less unless the request says so: an agent that sends more is none. */
+#define SMALL_ANSWER ((size_t) 1024 * 1024)
 
 struct consul_http {
 	CURLM *multi;
-	struct consul_token *token;
 };
 
 struct consul_exchange {
 	struct consul_http *http;
 	CURL *easy;
 	struct curl_slist *headers;
+	char *method, *path;
 	char *sent; /* the request's body */
+	size_t sent_length;
 	char *body;
-	size_t length;
+	size_t length, room, most;
+	uint64_t index;
 	char error[CURL_ERROR_SIZE];
 	char *agent;
+	bool traced;
 	consul_answered answered;
 	void *context;
 };
 
-struct consul_http *consul_http_new(const char *token_file)
+struct consul_http *consul_http_new(long idle)
 {
 	if (curl_global_init(CURL_GLOBAL_ALL))
 		return NULL;
@@ -38,18 +44,15 @@ struct consul_http *consul_http_new(const char *token_file)
 		curl_global_cleanup();
 		return NULL;
 	}
-	/* One connection is all that exchanges one after the other need; a second is the next agent's. */
-	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 2L);
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, idle);
 	struct consul_http *http = consul_allocate(1, sizeof(*http));
 	http->multi = multi;
-	http->token = consul_token_new(token_file);
 	return http;
 }
 
 void consul_http_free(struct consul_http *http)
 {
 	curl_multi_cleanup(http->multi);
-	consul_token_free(http->token);
 	free(http);
 	curl_global_cleanup();
 }
@@ -58,13 +61,24 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 {
 	struct consul_exchange *exchange = context;
 	size_t length = size * count;
-	if (length > LONGEST_BODY - exchange->length)
+	if (length > exchange->most - exchange->length)
 		return 0;
-	exchange->body = consul_grow(exchange->body, exchange->length + length + 1, 1);
+	if (exchange->length + length >= exchange->room) {
+		/* Twice as much each time, or a large answer is copied again and again. */
+		exchange->room = 2 * (exchange->length + length) + 1;
+		exchange->body = consul_grow(exchange->body, exchange->room, 1);
+	}
 	memcpy(exchange->body + exchange->length, data, length);
 	exchange->length += length;
 	exchange->body[exchange->length] = 0;
 	return length;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *context)
+{
+	struct consul_exchange *exchange = context;
+	consul_header_index(data, size * count, &exchange->index);
+	return size * count;
 }
 
 static bool add_header(struct consul_exchange *exchange, const char *header)
@@ -75,9 +89,9 @@ static bool add_header(struct consul_exchange *exchange, const char *header)
 	return longer != NULL;
 }
 
-static bool add_headers(struct consul_exchange *exchange)
+static bool add_headers(struct consul_exchange *exchange, struct consul_token *holder)
 {
-	const char *token = consul_token_value(exchange->http->token);
+	const char *token = consul_token_value(holder);
 	bool good = add_header(exchange, "Expect:") && add_header(exchange, "Accept: application/json") &&
 		    (!exchange->sent || add_header(exchange, "Content-Type: application/json"));
 	if (good && token) {
@@ -98,43 +112,76 @@ static bool only_http(CURL *easy)
 #endif
 }
 
-/* Neither a proxy nor .netrc nor a redirect may have a say in where the token goes. */
-static bool set_rules(struct consul_exchange *exchange, const struct consul_address *agent, long timeout_ms)
+static bool set_file(CURL *easy, CURLoption option, const char *path)
 {
-	CURL *easy = exchange->easy;
+	return !path || !curl_easy_setopt(easy, option, path);
+}
+
+static bool set_tls(CURL *easy, const struct consul_connection *connection)
+{
+	long verified = !connection->unverified;
+	return !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verified) && !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verified ? 2L : 0L) &&
+	       set_file(easy, CURLOPT_CAINFO, connection->ca) && set_file(easy, CURLOPT_SSLCERT, connection->cert) &&
+	       set_file(easy, CURLOPT_SSLKEY, connection->key);
+}
+
+/* Neither a proxy nor .netrc nor a redirect may have a say in where the token goes. */
+static bool set_rules(CURL *easy, const struct consul_address *agent, long timeout_ms, long connect_ms)
+{
 	return only_http(easy) && !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
 	       !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
-	       !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) && !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) &&
+	       !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms < connect_ms ? timeout_ms : connect_ms) &&
 	       !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms) &&
 	       (!agent->unix_path || !curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, agent->unix_path));
 }
 
-static bool set_request(struct consul_exchange *exchange, const struct consul_address *agent, const struct consul_request *request)
+static bool set_callbacks(struct consul_exchange *exchange)
 {
 	CURL *easy = exchange->easy;
-	char *url = consul_format("%s%s", agent->base, request->path);
-	bool good = !curl_easy_setopt(easy, CURLOPT_URL, url) && !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) && !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-	free(url);
-	if (good && strcmp(request->method, "GET"))
-		good = !curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->sent ? exchange->sent : "") &&
-		       !curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long) (exchange->sent ? strlen(exchange->sent) : 0));
-	return good && !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) && !curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) &&
+	return !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) && !curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) &&
+	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) && !curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange) &&
 	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->error) && !curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
 }
 
-struct consul_exchange *consul_http_start(struct consul_http *http, const struct consul_address *agent, const struct consul_request *request,
-					  consul_answered answered, void *context)
+static bool set_request(struct consul_exchange *exchange, const struct consul_address *agent)
+{
+	CURL *easy = exchange->easy;
+	char *url = consul_format("%s%s", agent->base, exchange->path);
+	bool good = !curl_easy_setopt(easy, CURLOPT_URL, url) && !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) &&
+		    !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, exchange->method);
+	free(url);
+	if (good && strcmp(exchange->method, "GET"))
+		good = !curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->sent ? exchange->sent : "") &&
+		       !curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) exchange->sent_length);
+	return good;
+}
+
+static struct consul_exchange *exchange_new(struct consul_http *http, const struct consul_target *target, const struct consul_request *request)
 {
 	struct consul_exchange *exchange = consul_allocate(1, sizeof(*exchange));
 	exchange->http = http;
-	exchange->sent = request->body ? consul_format("%s", request->body) : NULL;
+	exchange->easy = curl_easy_init();
+	exchange->method = consul_format("%s", request->method);
+	exchange->path = consul_format("%s", request->path);
+	exchange->sent_length = request->body_length ? request->body_length : request->body ? strlen(request->body) : 0;
+	exchange->sent = request->body ? consul_copy(request->body, exchange->sent_length) : NULL;
 	exchange->body = consul_format("%s", "");
-	exchange->agent = consul_format("%s", agent->name);
+	exchange->most = request->most ? request->most : SMALL_ANSWER;
+	exchange->agent = consul_format("%s", target->agent->name);
+	exchange->traced = target->connection->traced;
+	return exchange;
+}
+
+struct consul_exchange *consul_http_start(struct consul_http *http, const struct consul_target *target, const struct consul_request *request,
+					  consul_answered answered, void *context)
+{
+	struct consul_exchange *exchange = exchange_new(http, target, request);
 	exchange->answered = answered;
 	exchange->context = context;
-	exchange->easy = curl_easy_init();
-	if (exchange->easy && set_request(exchange, agent, request) && set_rules(exchange, agent, request->timeout_ms) && add_headers(exchange) &&
-	    !curl_multi_add_handle(http->multi, exchange->easy))
+	if (exchange->easy && set_request(exchange, target->agent) && set_callbacks(exchange) &&
+	    set_rules(exchange->easy, target->agent, request->timeout_ms, target->connection->timeout_ms) &&
+	    set_tls(exchange->easy, target->connection) && add_headers(exchange, target->token) && !curl_multi_add_handle(http->multi, exchange->easy))
 		return exchange;
 	consul_exchange_cancel(exchange);
 	return NULL;
@@ -147,6 +194,8 @@ void consul_exchange_cancel(struct consul_exchange *exchange)
 		curl_easy_cleanup(exchange->easy);
 	}
 	curl_slist_free_all(exchange->headers);
+	free(exchange->method);
+	free(exchange->path);
 	free(exchange->sent);
 	free(exchange->body);
 	free(exchange->agent);
@@ -163,7 +212,10 @@ static void deliver(CURL *easy, CURLcode result)
 	answer.error = answer.status ? "" : exchange->error[0] ? exchange->error : curl_easy_strerror(result);
 	answer.body = exchange->body;
 	answer.length = exchange->length;
+	answer.index = exchange->index;
 	answer.agent = exchange->agent;
+	if (exchange->traced)
+		consul_log("%s %s at %s: %ld %s", exchange->method, exchange->path, exchange->agent, answer.status, answer.error);
 	exchange->answered(exchange->context, &answer);
 	consul_exchange_cancel(exchange);
 }

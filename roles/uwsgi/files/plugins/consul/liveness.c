@@ -3,6 +3,7 @@
 #include "liveness.h"
 
 #include "board.h"
+#include "config.h"
 #include "memory.h"
 #include "workers.h"
 
@@ -11,11 +12,13 @@
 #define OTHER_AFTER_MS 800
 
 struct consul_liveness {
-	const struct consul_board *board;
+	const struct consul_config *config;
+	struct consul_board *board;
 	struct consul_workers *workers;
 	bool wants_app;
 	bool looked;
-	struct consul_verdict settled;
+	struct consul_verdict verdict;
+	enum consul_state settled; /* of the workers */
 	enum consul_state candidate; /* what is seen since `candidate_since` */
 	int64_t candidate_since;
 };
@@ -32,9 +35,10 @@ static bool app_is_configured(void)
 	return false;
 }
 
-struct consul_liveness *consul_liveness_new(const struct consul_board *board, struct consul_workers *workers)
+struct consul_liveness *consul_liveness_new(const struct consul_config *config, struct consul_board *board, struct consul_workers *workers)
 {
 	struct consul_liveness *liveness = consul_allocate(1, sizeof(*liveness));
+	liveness->config = config;
 	liveness->board = board;
 	liveness->workers = workers;
 	liveness->wants_app = app_is_configured();
@@ -51,17 +55,23 @@ static enum consul_state judge(const struct consul_liveness *liveness, const str
 	*because = "";
 	if (uwsgi.workers[0].suspended) {
 		*because = ", suspended";
-		return CONSUL_CRITICAL;
+		return liveness->config->suspended;
 	}
 	if (!count->expected) {
 		*because = liveness->board->workers ? ", idle: they start on demand" : "";
 		return CONSUL_PASSING;
 	}
+	if (count->failing)
+		*because = ", they die before they accept";
 	if (!count->ready)
 		return count->restarting ? CONSUL_PASSING : CONSUL_CRITICAL;
 	if (liveness->wants_app && !count->apps) {
 		*because = ", but no app is loaded";
 		return CONSUL_CRITICAL;
+	}
+	if (liveness->config->backlog && uwsgi.shared->backlog >= (uint64_t) liveness->config->backlog) {
+		*because = ", which is too long";
+		return CONSUL_WARNING;
 	}
 	return count->full == count->ready ? CONSUL_WARNING : CONSUL_PASSING;
 }
@@ -84,8 +94,8 @@ static int64_t settling_time(enum consul_state from, enum consul_state to)
 
 static void settle(struct consul_liveness *liveness, enum consul_state seen, int64_t now)
 {
-	if (!liveness->looked || seen == liveness->settled.state) {
-		liveness->settled.state = liveness->candidate = seen;
+	if (!liveness->looked || seen == liveness->settled) {
+		liveness->settled = liveness->candidate = seen;
 		liveness->looked = true;
 		return;
 	}
@@ -93,23 +103,40 @@ static void settle(struct consul_liveness *liveness, enum consul_state seen, int
 		liveness->candidate = seen;
 		liveness->candidate_since = now;
 	}
-	if (now - liveness->candidate_since >= settling_time(liveness->settled.state, seen))
-		liveness->settled.state = seen;
+	if (now - liveness->candidate_since >= settling_time(liveness->settled, seen))
+		liveness->settled = seen;
+}
+
+/* The worse of both counts. What the app says of itself is meant, and needs no time to settle. */
+static void add_health(struct consul_liveness *liveness, int64_t now)
+{
+	struct consul_verdict *verdict = &liveness->verdict;
+	enum consul_state state;
+	char note[CONSUL_NOTE_LENGTH];
+	verdict->state = liveness->settled;
+	if (!consul_health_read(&liveness->board->health, now, &state, note))
+		return;
+	if (state > verdict->state)
+		verdict->state = state;
+	size_t length = strlen(verdict->note);
+	snprintf(verdict->note + length, sizeof(verdict->note) - length, "; app: %s%s%s", consul_state_name(state), *note ? ", " : "", note);
 }
 
 const struct consul_verdict *consul_liveness_look(struct consul_liveness *liveness, int64_t now)
 {
-	struct consul_verdict *verdict = &liveness->settled;
+	struct consul_verdict *verdict = &liveness->verdict;
 	if (atomic_load(&liveness->board->mode) == CONSUL_RELOADING) {
 		/* The old workers leave and the new ones come: the state stays what it was. */
 		snprintf(verdict->note, sizeof(verdict->note), "reloading");
-		verdict->complete = false;
-		return verdict;
+		verdict->complete = verdict->failing = false;
+	} else {
+		struct consul_count count = consul_workers_count(liveness->workers, now);
+		const char *because;
+		settle(liveness, judge(liveness, &count, &because), now);
+		describe(verdict->note, CONSUL_NOTE_LENGTH, &count, because);
+		verdict->complete = count.ready == count.expected;
+		verdict->failing = count.failing;
 	}
-	struct consul_count count = consul_workers_count(liveness->workers, now);
-	const char *because;
-	settle(liveness, judge(liveness, &count, &because), now);
-	describe(verdict->note, sizeof(verdict->note), &count, because);
-	verdict->complete = count.ready == count.expected;
+	add_health(liveness, now);
 	return verdict;
 }

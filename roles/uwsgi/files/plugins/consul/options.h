@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
- * The plugin's options as uWSGI hands them over: text only, judged later by config.c. */
+ * The plugin's options as uWSGI hands them over: text only, in the order given, judged later by config.c. */
 #ifndef CONSUL_OPTIONS_H
 #define CONSUL_OPTIONS_H
 
-#include <stddef.h>
-
-/* The values of one option in the order given. Of an option that is not repeatable the last one counts. */
-struct consul_values {
-	char **items;
-	size_t count;
-};
+#include "list.h"
 
 struct consul_options {
-	struct consul_values agent;
-	struct consul_values consistency_mode;
-	struct consul_values service_id;
-	struct consul_values service_name;
-	struct consul_values service_tags;
-	struct consul_values service_port;
-	struct consul_values service_address;
-	struct consul_values service_meta;
-	struct consul_values token_file;
-	struct consul_values check_ttl;
-	struct consul_values check_deregister_after;
-	struct consul_values timeout;
+	struct consul_list agent, consistency_mode, datacenter, token_file, ca, cert, key, timeout, stop_timeout;
+	struct consul_list service, service_id, service_name, service_tags, service_port, service_address, service_meta, service_weights;
+	struct consul_list check_ttl, check_http, check_tcp, check_interval, check_deregister_after, check_backlog, suspended;
+	struct consul_list registers;
+	struct consul_list watch_service, watch_kv, watch_query, cache;
+	struct consul_list election, election_gain, election_loss, cron, unique_cron;
 };
 
 extern struct consul_options consul_options;

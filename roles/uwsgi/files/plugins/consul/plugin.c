@@ -8,12 +8,13 @@
 #include "option_table.h"
 #include "options.h"
 #include "port.h"
+#include "status_thread.h"
 #include "stop.h"
 #include "supervisor.h"
 
 static struct consul_config config;
 static struct consul_predecessor predecessor;
-static bool wrapped;
+static bool turning;
 
 /* A wrong value stops the instance: half a registration is worse than none. */
 static void end_if(char *problem)
@@ -34,7 +35,7 @@ static void loaded(void)
 static int options_known(void)
 {
 	end_if(consul_config_read(&consul_options, &config));
-	if (config.name)
+	if (consul_config_is_active(&config))
 		consul_stop_hook_emperor();
 	else
 		consul_predecessor_dismiss(&predecessor);
@@ -43,11 +44,13 @@ static int options_known(void)
 
 static void sockets_bound(void)
 {
-	if (!config.name)
+	struct consul_endpoint endpoint;
+	if (!consul_config_is_active(&config))
 		return;
-	end_if(consul_config_complete(&config, uwsgi.hostname, consul_port_of_sockets()));
+	consul_endpoint_of_sockets(&endpoint);
+	end_if(consul_config_complete(&config, uwsgi.hostname, &endpoint));
 	if (!uwsgi.master_process) {
-		consul_log("consul-service-name = %s: it needs the master process, so master = true is right", config.name);
+		consul_log("the options consul-service..., -register, -watch-... and -election need the master process, so master = true is right");
 		exit(1);
 	}
 	if (!consul_supervisor_prepare(&config, &predecessor)) {
@@ -58,18 +61,21 @@ static void sockets_bound(void)
 
 static void master_turns(void)
 {
-	if (!config.name)
+	if (!consul_config_is_active(&config))
 		return;
-	if (!wrapped)
-		consul_stop_wrap_signals();
-	wrapped = true;
+	if (!turning) {
+		consul_stop_wrap();
+		consul_status_thread_start();
+	}
+	turning = true;
+	consul_stop_check_touches();
 	consul_supervisor_cycle();
 }
 
 /* The core calls this for a stop as well as for a reload. */
 static void master_ends(void)
 {
-	if (!config.name)
+	if (!consul_config_is_active(&config))
 		return;
 	if (uwsgi_instance_is_reloading && !consul_supervisor_is_stopping())
 		consul_supervisor_hand_over();

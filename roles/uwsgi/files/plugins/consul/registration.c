@@ -1,105 +1,83 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "registration.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
+#include "json.h"
 #include "memory.h"
+#include "path.h"
 
-static char *escape(const char *text)
+static json_t *check_of(const struct consul_service_config *config, const char *suffix, const char *name)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
-	char *escaped = consul_allocate(3 * strlen(text) + 1, 1);
-	char *end = escaped;
-	for (; *text; text++) {
-		if (strchr(plain, *text)) {
-			*end++ = *text;
-		} else {
-			*end++ = '%';
-			*end++ = "0123456789ABCDEF"[(unsigned char) *text >> 4];
-			*end++ = "0123456789ABCDEF"[(unsigned char) *text & 15];
-		}
-	}
-	return escaped;
-}
-
-static char *path_to(const char *before, const struct consul_config *config)
-{
-	char *id = escape(config->id);
-	char *path = consul_format("%s%s", before, id);
+	json_t *check = consul_json(json_object());
+	char *id = consul_format("service:%s%s", config->id, suffix);
+	consul_json_set(check, "CheckID", json_string(id));
 	free(id);
-	return path;
-}
-
-/* jansson fails on lack of memory only: the texts were judged as UTF-8 when the options were read. */
-static json_t *must(json_t *json)
-{
-	if (!json)
-		consul_allocation_failed();
-	return json;
-}
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-	if (json_object_set_new(object, key, must(value)))
-		consul_allocation_failed();
-}
-
-static char *dump(json_t *json)
-{
-	char *text = json_dumps(json, JSON_COMPACT);
-	json_decref(json);
-	if (!text)
-		consul_allocation_failed();
-	return text;
-}
-
-/* As Go reads it, and as a person likes to. */
-static json_t *duration(long milliseconds)
-{
-	char *text = milliseconds % 1000 ? consul_format("%ldms", milliseconds) : consul_format("%lds", milliseconds / 1000);
-	json_t *json = must(json_string(text));
-	free(text);
-	return json;
-}
-
-static char *check_id(const struct consul_config *config)
-{
-	return consul_format("service:%s", config->id);
-}
-
-static json_t *check_of(const struct consul_config *config, enum consul_state state)
-{
-	json_t *check = must(json_object());
-	char *id = check_id(config);
-	set(check, "CheckID", json_string(id));
-	free(id);
-	set(check, "Name", json_string("uWSGI workers"));
-	set(check, "TTL", duration(config->ttl_ms));
-	set(check, "Status", json_string(consul_state_name(state)));
+	consul_json_set(check, "Name", json_string(name));
 	if (config->deregister_after_ms)
-		set(check, "DeregisterCriticalServiceAfter", duration(config->deregister_after_ms));
+		consul_json_set(check, "DeregisterCriticalServiceAfter", consul_json_duration(config->deregister_after_ms));
 	return check;
 }
 
-static json_t *tags_of(const struct consul_config *config)
+static json_t *workers_check(const struct consul_service_config *config, enum consul_state state)
 {
-	json_t *tags = must(json_array());
-	for (size_t i = 0; i < config->tags_count; i++)
-		if (json_array_append_new(tags, must(json_string(config->tags[i]))))
-			consul_allocation_failed();
+	json_t *check = check_of(config, "", "uWSGI workers");
+	consul_json_set(check, "TTL", consul_json_duration(config->ttl_ms));
+	consul_json_set(check, "Status", json_string(consul_state_name(state)));
+	return check;
+}
+
+/* One that the agent makes by itself. It starts from passing, or a service that is ready would wait for the first interval. */
+static json_t *agents_check(const struct consul_service_config *config, const char *suffix, const char *name, const char *kind, const char *target)
+{
+	json_t *check = check_of(config, suffix, name);
+	consul_json_set(check, kind, json_string(target));
+	consul_json_set(check, "Interval", consul_json_duration(config->check_interval_ms));
+	consul_json_set(check, "Status", json_string(consul_state_name(CONSUL_PASSING)));
+	return check;
+}
+
+static json_t *checks_of(const struct consul_service_config *config, enum consul_state state)
+{
+	json_t *checks = consul_json(json_array());
+	consul_json_append(checks, workers_check(config, state));
+	if (config->check_http)
+		consul_json_append(checks, agents_check(config, ":http", "HTTP", "HTTP", config->check_http));
+	if (config->check_tcp)
+		consul_json_append(checks, agents_check(config, ":tcp", "TCP", "TCP", config->check_tcp));
+	return checks;
+}
+
+static json_t *tags_of(const struct consul_service_config *config)
+{
+	json_t *tags = consul_json(json_array());
+	for (size_t i = 0; i < config->tags.count; i++)
+		consul_json_append(tags, json_string(config->tags.items[i]));
 	return tags;
 }
 
-static json_t *meta_of(const struct consul_config *config, const char *nonce)
+static json_t *meta_of(const struct consul_service_config *config, const struct consul_identity *identity)
 {
-	json_t *meta = must(json_object());
+	json_t *meta = consul_json(json_object());
+	char *master = consul_format("%d", identity->master);
 	for (size_t i = 0; i < config->meta_count; i++)
-		set(meta, config->meta[i].key, json_string(config->meta[i].value));
-	set(meta, CONSUL_NONCE_KEY, json_string(nonce));
+		consul_json_set(meta, config->meta[i].key, json_string(config->meta[i].value));
+	consul_json_set(meta, CONSUL_NONCE_KEY, json_string(identity->nonce));
+	consul_json_set(meta, "uwsgi-version", json_string(identity->version));
+	consul_json_set(meta, "uwsgi-mode", json_string(identity->mode));
+	consul_json_set(meta, "uwsgi-master-pid", json_string(master));
+	free(master);
 	return meta;
+}
+
+static json_t *weights_of(const struct consul_service_config *config)
+{
+	json_t *weights = consul_json(json_object());
+	consul_json_set(weights, "Passing", json_integer(config->passing_weight));
+	consul_json_set(weights, "Warning", json_integer(config->warning_weight));
+	return weights;
 }
 
 char *consul_registration_path(void)
@@ -107,36 +85,39 @@ char *consul_registration_path(void)
 	return consul_format("/v1/agent/service/register?replace-existing-checks=true");
 }
 
-char *consul_registration_body(const struct consul_config *config, const char *nonce, enum consul_state state)
+char *consul_registration_body(const struct consul_service_config *config, const struct consul_identity *identity, enum consul_state state)
 {
-	json_t *service = must(json_object());
-	set(service, "ID", json_string(config->id));
-	set(service, "Name", json_string(config->name));
-	set(service, "Port", json_integer(config->port));
+	json_t *service = consul_json(json_object());
+	consul_json_set(service, "ID", json_string(config->id));
+	consul_json_set(service, "Name", json_string(config->name));
+	if (config->port)
+		consul_json_set(service, "Port", json_integer(config->port));
 	if (config->address)
-		set(service, "Address", json_string(config->address));
-	set(service, "Tags", tags_of(config));
-	set(service, "Meta", meta_of(config, nonce));
-	set(service, "Check", check_of(config, state));
-	return dump(service);
+		consul_json_set(service, "Address", json_string(config->address));
+	consul_json_set(service, "Tags", tags_of(config));
+	consul_json_set(service, "Meta", meta_of(config, identity));
+	if (config->passing_weight >= 0)
+		consul_json_set(service, "Weights", weights_of(config));
+	consul_json_set(service, "Checks", checks_of(config, state));
+	return consul_json_text(service);
 }
 
-char *consul_update_path(const struct consul_config *config)
+char *consul_update_path(const struct consul_service_config *config)
 {
-	return path_to("/v1/agent/check/update/service:", config);
+	return consul_path("/v1/agent/check/update/service:", config->id);
 }
 
 char *consul_update_body(enum consul_state state, const char *note)
 {
-	json_t *update = must(json_object());
-	set(update, "Status", json_string(consul_state_name(state)));
-	set(update, "Output", json_string(note));
-	return dump(update);
+	json_t *update = consul_json(json_object());
+	consul_json_set(update, "Status", json_string(consul_state_name(state)));
+	consul_json_set(update, "Output", json_string(note));
+	return consul_json_text(update);
 }
 
-char *consul_lookup_path(const struct consul_config *config)
+char *consul_lookup_path(const struct consul_service_config *config)
 {
-	return path_to("/v1/agent/service/", config);
+	return consul_path("/v1/agent/service/", config->id);
 }
 
 enum consul_owner consul_lookup_owner(const char *body, size_t length, const char *nonce)
@@ -146,13 +127,13 @@ enum consul_owner consul_lookup_owner(const char *body, size_t length, const cha
 		json_decref(service);
 		return CONSUL_UNCLEAR;
 	}
-	const char *found = json_string_value(json_object_get(json_object_get(service, "Meta"), CONSUL_NONCE_KEY));
-	enum consul_owner owner = found && !strcmp(found, nonce) ? CONSUL_OURS : CONSUL_ANOTHERS;
+	const char *found = consul_json_string(json_object_get(service, "Meta"), CONSUL_NONCE_KEY);
+	enum consul_owner owner = strcmp(found, nonce) ? CONSUL_ANOTHERS : CONSUL_OURS;
 	json_decref(service);
 	return owner;
 }
 
-char *consul_deregistration_path(const struct consul_config *config)
+char *consul_deregistration_path(const struct consul_service_config *config)
 {
-	return path_to("/v1/agent/service/deregister/", config);
+	return consul_path("/v1/agent/service/deregister/", config->id);
 }

@@ -7,19 +7,27 @@
 
 #include "verdict.h"
 
-struct consul_config;
+struct consul_service_config;
 
-/* The key in the service's meta data that tells whose registration it is. */
+/* The key in the service's meta data that tells whose registration it is. Keys that begin with uwsgi- are the plugin's. */
 #define CONSUL_NONCE_KEY "uwsgi-instance"
+
+/* What the plugin adds to the service's meta data. */
+struct consul_identity {
+	const char *nonce;
+	const char *version; /* of uWSGI */
+	const char *mode; /* how the workers work */
+	int master; /* the pid */
+};
 
 enum consul_owner { CONSUL_OURS, CONSUL_ANOTHERS, CONSUL_UNCLEAR };
 
 char *consul_registration_path(void);
-char *consul_registration_body(const struct consul_config *config, const char *nonce, enum consul_state state);
-char *consul_update_path(const struct consul_config *config);
+char *consul_registration_body(const struct consul_service_config *config, const struct consul_identity *identity, enum consul_state state);
+char *consul_update_path(const struct consul_service_config *config);
 char *consul_update_body(enum consul_state state, const char *note);
-char *consul_lookup_path(const struct consul_config *config);
+char *consul_lookup_path(const struct consul_service_config *config);
 enum consul_owner consul_lookup_owner(const char *body, size_t length, const char *nonce);
-char *consul_deregistration_path(const struct consul_config *config);
+char *consul_deregistration_path(const struct consul_service_config *config);
 
 #endif

@@ -17,8 +17,8 @@ enum phase { WAITING, PRESENT, LEAVING, LEFT };
 
 struct consul_service {
 	struct consul_client *client;
-	const struct consul_config *config;
-	const char *nonce;
+	const struct consul_service_config *config;
+	const struct consul_identity *identity;
 	enum phase phase;
 	struct consul_call *call; /* the one under way, or NULL */
 	bool touched; /* a registration of ours was sent */
@@ -33,12 +33,13 @@ struct consul_service {
 	int64_t leave_by;
 };
 
-struct consul_service *consul_service_new(struct consul_client *client, const struct consul_config *config, const char *nonce, bool present)
+struct consul_service *consul_service_new(struct consul_client *client, const struct consul_service_config *config,
+					  const struct consul_identity *identity, bool present)
 {
 	struct consul_service *service = consul_allocate(1, sizeof(*service));
 	service->client = client;
 	service->config = config;
-	service->nonce = nonce;
+	service->identity = identity;
 	service->phase = present ? PRESENT : WAITING;
 	service->touched = present;
 	return service;
@@ -58,22 +59,12 @@ void consul_service_free(struct consul_service *service)
 	free(service);
 }
 
-/* What the log says of an answer that is no success. */
-static char *describe(const struct consul_answer *answer)
-{
-	char *text = consul_printable(answer->status ? answer->body : answer->error);
-	char *line = answer->status ? consul_format("agent %s answers %ld: %s", answer->agent, answer->status, text)
-				    : consul_format("agent %s does not answer: %s", answer->agent, text);
-	free(text);
-	return line;
-}
-
 /* One line per change: the same trouble again is not news. */
 static void log_trouble(struct consul_service *service, const struct consul_answer *answer)
 {
 	char *key = consul_format("%s %ld", answer->agent, answer->status);
 	if (!service->trouble || strcmp(service->trouble, key)) {
-		char *line = describe(answer);
+		char *line = consul_answer_describe(answer);
 		consul_log("%s: %s; trying again", service->config->id, line);
 		free(line);
 	}
@@ -113,17 +104,12 @@ static void succeeded(struct consul_service *service)
 
 static void start(struct consul_service *service, const char *method, char *path, char *body, long most_ms, consul_answered answered)
 {
-	struct consul_request request = {method, path, body, most_ms};
+	struct consul_request request = {.method = method, .path = path, .body = body, .timeout_ms = most_ms};
 	service->call = consul_call_start(service->client, &request, answered, service);
 	if (!service->call)
-		answered(service, &(struct consul_answer){.error = "no request could be started", .agent = service->config->agents[0].name, .body = ""});
+		answered(service, &(struct consul_answer){.error = "no request could be started", .agent = consul_client_connection(service->client)->agents[0].name, .body = ""});
 	free(path);
 	free(body);
-}
-
-static long patience(const struct consul_service *service)
-{
-	return service->config->timeout_ms * (long) service->config->agents_count;
 }
 
 static void registered(void *context, const struct consul_answer *answer)
@@ -183,13 +169,13 @@ static void updated(void *context, const struct consul_answer *answer)
 static void register_now(struct consul_service *service)
 {
 	service->touched = true;
-	start(service, "PUT", consul_registration_path(), consul_registration_body(service->config, service->nonce, service->verdict.state),
-	      patience(service), registered);
+	start(service, "PUT", consul_registration_path(), consul_registration_body(service->config, service->identity, service->verdict.state),
+	      consul_client_patience(service->client), registered);
 }
 
 static void update_now(struct consul_service *service)
 {
-	start(service, "PUT", consul_update_path(service->config), consul_update_body(service->verdict.state, service->verdict.note), patience(service),
+	start(service, "PUT", consul_update_path(service->config), consul_update_body(service->verdict.state, service->verdict.note), consul_client_patience(service->client),
 	      updated);
 }
 
@@ -209,7 +195,7 @@ void consul_service_tick(struct consul_service *service, const struct consul_ver
 	bool due = now >= service->due;
 	if (service->call)
 		return;
-	if (service->phase == WAITING && due && verdict->complete && verdict->state != CONSUL_CRITICAL) {
+	if (service->phase == WAITING && due && (service->config->early || (verdict->complete && verdict->state != CONSUL_CRITICAL))) {
 		service->verdict = *verdict;
 		register_now(service);
 	} else if (service->phase == PRESENT && (due || is_news(service, verdict))) {
@@ -236,7 +222,7 @@ static void leave_with(struct consul_service *service, const char *what)
 
 static void leave_with_trouble(struct consul_service *service, const struct consul_answer *answer)
 {
-	char *line = describe(answer);
+	char *line = consul_answer_describe(answer);
 	consul_log("%s: not deregistered, it will be critical after its TTL: %s", service->config->id, line);
 	free(line);
 	service->phase = LEFT;
@@ -266,7 +252,7 @@ static void looked_up(void *context, const struct consul_answer *answer)
 		leave_with(service, "was not registered any more");
 	else if (answer->status != 200)
 		leave_with_trouble(service, answer);
-	else if (consul_lookup_owner(answer->body, answer->length, service->nonce) == CONSUL_ANOTHERS)
+	else if (consul_lookup_owner(answer->body, answer->length, service->identity->nonce) == CONSUL_ANOTHERS)
 		leave_with(service, "another instance has registered this id, it stays");
 	else
 		start(service, "PUT", consul_deregistration_path(service->config), NULL, time_to_leave(service), deregistered);

@@ -9,11 +9,13 @@
 #include "verdict.h"
 
 struct consul_client;
-struct consul_config;
+struct consul_identity;
 struct consul_service;
+struct consul_service_config;
 
 /* All three must outlive the service. `present`: an earlier process of this instance has registered it. */
-struct consul_service *consul_service_new(struct consul_client *client, const struct consul_config *config, const char *nonce, bool present);
+struct consul_service *consul_service_new(struct consul_client *client, const struct consul_service_config *config,
+					  const struct consul_identity *identity, bool present);
 void consul_service_free(struct consul_service *service);
 
 /* There is a registration that others made for us: it becomes ours at the next tick, even if the state is critical. */

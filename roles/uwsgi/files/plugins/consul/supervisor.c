@@ -19,6 +19,7 @@ static struct {
 	struct consul_config *config;
 	struct consul_predecessor *predecessor;
 	struct consul_board *board;
+	char *ids; /* of the services */
 	volatile pid_t master; /* a worker that was started late has the master's handlers for a while */
 	volatile pid_t child; /* 0: none */
 	volatile int leash; /* becomes readable when the child has done all it had to do, or is dead */
@@ -30,14 +31,15 @@ static struct {
 bool consul_supervisor_prepare(struct consul_config *config, struct consul_predecessor *predecessor)
 {
 	char nonce[CONSUL_NONCE_LENGTH + 1];
-	bool inherited = predecessor->pid && !strcmp(predecessor->id, config->id);
+	supervisor.ids = consul_config_identity(config);
+	bool inherited = predecessor->pid && !strcmp(predecessor->ids, supervisor.ids);
 	if (inherited)
 		memcpy(nonce, predecessor->nonce, sizeof(nonce));
 	else if (!consul_nonce_make(nonce))
 		return false;
 	supervisor.config = config;
 	supervisor.predecessor = predecessor;
-	supervisor.board = consul_board_new(nonce, uwsgi.numproc);
+	supervisor.board = consul_board_new(nonce, uwsgi.numproc, (int) config->services_count);
 	return supervisor.board != NULL;
 }
 
@@ -99,6 +101,12 @@ static void start_child(void)
 	close(leash[1]);
 }
 
+void consul_supervisor_watch_status(void)
+{
+	if (consul_supervisor_is_stopping())
+		atomic_store(&supervisor.board->stopping, true);
+}
+
 bool consul_supervisor_is_stopping(void)
 {
 	return uwsgi_instance_is_dying || (uwsgi_instance_is_reloading && uwsgi.exit_on_reload);
@@ -106,7 +114,7 @@ bool consul_supervisor_is_stopping(void)
 
 void consul_supervisor_cycle(void)
 {
-	consul_board_publish(supervisor.board);
+	consul_board_publish(supervisor.board, consul_supervisor_is_stopping());
 	if (consul_supervisor_is_stopping()) {
 		consul_supervisor_stop();
 		return;
@@ -126,14 +134,15 @@ void consul_supervisor_cycle(void)
 void consul_supervisor_stop(void)
 {
 	int error = errno;
-	int64_t deadline = consul_now() + CONSUL_STOP_MS;
+	int64_t left = supervisor.config->stop_ms + CONSUL_STOP_GRACE_MS;
+	int64_t deadline = consul_now() + left;
 	if (getpid() != supervisor.master)
 		return;
 	/* The pid of one that is done may be another's by now. */
 	if (!supervisor.stopped && supervisor.child && !child_is_done(0)) {
 		supervisor.stopped = 1;
 		if (!kill(supervisor.child, CONSUL_SIGNAL_LEAVE))
-			for (int64_t left = CONSUL_STOP_MS; left > 0 && !child_is_done((int) left);)
+			while (left > 0 && !child_is_done((int) left))
 				left = deadline - consul_now();
 	}
 	supervisor.stopped = 1;
@@ -151,5 +160,5 @@ void consul_supervisor_hand_over(void)
 	atomic_store(&supervisor.board->mode, CONSUL_RELOADING);
 	atomic_store(&supervisor.board->replaced, true);
 	if (supervisor.child)
-		consul_handover_leave(supervisor.child, supervisor.board->nonce, supervisor.config->id);
+		consul_handover_leave(supervisor.child, supervisor.board->nonce, supervisor.ids);
 }

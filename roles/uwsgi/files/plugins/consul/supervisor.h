@@ -14,7 +14,7 @@ bool consul_supervisor_prepare(struct consul_config *config, struct consul_prede
 /* At each turn of the master's loop. */
 void consul_supervisor_cycle(void);
 
-/* Has the service deregistered and waits until it is, at most CONSUL_STOP_MS. Safe in a signal handler, and more than once. */
+/* Has the services deregistered and waits until they are, at most `consul-stop-timeout` and a little more. Safe in a signal handler, and more than once. */
 void consul_supervisor_stop(void);
 
 /* In a worker: one that was started late is born with what is the master's. */
@@ -22,6 +22,9 @@ void consul_supervisor_forget(void);
 
 /* Just before the master becomes another program. */
 void consul_supervisor_hand_over(void);
+
+/* Tells the agent process that the instance stops, if it does. Safe in another thread. */
+void consul_supervisor_watch_status(void);
 
 /* Reloads that end the instance are stops. */
 bool consul_supervisor_is_stopping(void);

@@ -21,11 +21,13 @@ static void forget(char *value)
 }
 
 /* What is in the file, without the white space around; NULL with `trouble` set where it is no token. */
-static char *parse(char *text, const char **trouble)
+static char *parse(char *text, size_t length, const char **trouble)
 {
 	char *start = text + strspn(text, " \t\r\n");
 	char *end = start + strcspn(start, " \t\r\n");
-	if (start == end)
+	if (strlen(text) < length)
+		*trouble = "the file holds what can't be a token";
+	else if (start == end)
 		*trouble = "the file is empty";
 	else if (end[strspn(end, " \t\r\n")])
 		*trouble = "the file must hold one token and nothing else";
@@ -51,7 +53,7 @@ static char *read_token(const char *path, const char **trouble)
 	if (file >= 0)
 		close(file);
 	text[length] = 0;
-	char *value = *trouble ? NULL : parse(text, trouble);
+	char *value = *trouble ? NULL : parse(text, length, trouble);
 	explicit_bzero(text, sizeof(text));
 	return value;
 }
@@ -63,10 +65,11 @@ char *consul_token_check(const char *path)
 	return trouble ? consul_format("a file with a token, readable by this instance, is right (%s)", trouble) : NULL;
 }
 
-struct consul_token *consul_token_new(const char *path)
+struct consul_token *consul_token_new(const char *path, const char *fixed)
 {
 	struct consul_token *token = consul_allocate(1, sizeof(*token));
 	token->path = path ? consul_format("%s", path) : NULL;
+	token->value = !path && fixed ? consul_format("%s", fixed) : NULL;
 	return token;
 }
 
@@ -98,7 +101,7 @@ const char *consul_token_value(struct consul_token *token)
 	struct stat now;
 	const char *trouble = NULL;
 	if (!token->path)
-		return NULL;
+		return token->value;
 	if (stat(token->path, &now)) {
 		report(token, strerror(errno));
 		return token->value;

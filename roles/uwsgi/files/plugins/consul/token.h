@@ -10,8 +10,8 @@ struct consul_token;
 /* NULL when the file holds a token that can be read, else why not (the caller frees it). */
 char *consul_token_check(const char *path);
 
-/* `path` may be NULL: then there never is a value. */
-struct consul_token *consul_token_new(const char *path);
+/* The value in the file, or where there is no file, `fixed`. Both may be NULL: then there never is a value. */
+struct consul_token *consul_token_new(const char *path, const char *fixed);
 void consul_token_free(struct consul_token *token);
 
 /* The value, read again when the file has changed; the last good one while it can't be read; NULL when there is none. */

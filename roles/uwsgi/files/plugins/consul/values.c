@@ -43,6 +43,11 @@ bool consul_parse_duration(const char *text, long *milliseconds)
 	return false;
 }
 
+bool consul_parse_number(const char *text, long *number)
+{
+	return read_number(&text, 9999999999L, number) && !*text;
+}
+
 bool consul_parse_port(const char *text, int *port)
 {
 	long number;
@@ -99,6 +104,16 @@ char *consul_trim(const char *text, size_t length)
 	while (length && is_blank(text[length - 1]))
 		length--;
 	return consul_copy(text, length);
+}
+
+void consul_cut(char *copy, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size);
+	if (length == size)
+		for (length--; length && ((unsigned char) text[length] & 0xc0) == 0x80;)
+			length--;
+	memcpy(copy, text, length);
+	copy[length] = 0;
 }
 
 char *consul_printable(const char *text)

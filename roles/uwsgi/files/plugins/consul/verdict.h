@@ -5,12 +5,15 @@
 
 #include <stdbool.h>
 
+#define CONSUL_NOTE_LENGTH 512
+
 enum consul_state { CONSUL_PASSING, CONSUL_WARNING, CONSUL_CRITICAL };
 
 struct consul_verdict {
 	enum consul_state state;
 	bool complete; /* every worker that should accept requests does */
-	char note[160]; /* for people */
+	bool failing; /* no worker accepts, and those that are started die before they do */
+	char note[2 * CONSUL_NOTE_LENGTH]; /* for people: the workers', then the app's own */
 };
 
 static inline const char *consul_state_name(enum consul_state state)

@@ -11,10 +11,15 @@
 /* A worker that was told to start again counts as on its way for this long. */
 #define RESTART_MS 60000
 
+/* A worker that died so often without ever accepting is not on its way. */
+#define FAILURES 2
+
 struct watch {
 	pid_t pid; /* whom it watches, 0: nobody */
 	int descriptor; /* -1 when it can't be watched or is dead */
 	bool dead;
+	bool was_ready;
+	int failures; /* deaths in a row before it was ready */
 	int64_t restarting_since; /* 0: not restarting */
 };
 
@@ -64,8 +69,11 @@ static void look_at(struct watch *watch, pid_t pid)
 	if (watch->pid == pid)
 		return;
 	release(watch);
+	if (watch->pid > 0 && !watch->was_ready)
+		watch->failures++;
 	watch->pid = pid;
 	watch->dead = false;
+	watch->was_ready = false;
 	if (pid <= 0)
 		return;
 	watch->descriptor = open_process(pid);
@@ -84,13 +92,17 @@ static bool is_dead(struct watch *watch)
 	return watch->dead;
 }
 
+/* Takes note of whether it is ready, and tells whether it is on its way. */
 static bool is_restarting(struct consul_workers *workers, int id, bool ready, int64_t now)
 {
 	struct watch *watch = &workers->watches[id];
 	_Atomic bool *told = &workers->board->restarting[id];
-	if (ready)
+	if (ready) {
 		atomic_store(told, false);
-	if (ready || !(atomic_load(told) || uwsgi.workers[id].cursed_at)) {
+		watch->was_ready = true;
+		watch->failures = 0;
+	}
+	if (ready || watch->failures >= FAILURES || !(atomic_load(told) || uwsgi.workers[id].cursed_at)) {
 		watch->restarting_since = 0;
 		return false;
 	}
@@ -123,8 +135,10 @@ struct consul_count consul_workers_count(struct consul_workers *workers, int64_t
 		count.busy += ready && uwsgi_worker_is_busy(i);
 		count.full += ready && is_full(worker);
 		count.restarting += restarting;
+		count.failing |= watch->failures >= FAILURES;
 		count.apps += ready ? worker->apps_cnt : 0;
 	}
+	count.failing &= !count.ready;
 	return count;
 }
 

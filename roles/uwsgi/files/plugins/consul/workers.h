@@ -4,6 +4,7 @@
 #define CONSUL_WORKERS_H
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct consul_board;
@@ -15,6 +16,7 @@ struct consul_count {
 	int busy; /* ready, with a request in hand */
 	int full; /* ready, with no core free for another one */
 	int restarting; /* not ready, but told to end and start again a short while ago */
+	bool failing; /* none is ready, and one died before it was, again and again */
 	int apps; /* loaded in the ready ones, all together */
 };
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "judge.h"
+#include "memory.h"
+#include "values.h"
+
+#define DEFAULT_TTL_MS (15L * 1000)
+#define DEFAULT_LOCK_DELAY_MS (15L * 1000)
+
+static char *take_name(const char *option, const char *text, void *election)
+{
+	return consul_judge_text(option, text, &((struct consul_election_config *) election)->name);
+}
+
+static char *take_key(const char *option, const char *text, void *target)
+{
+	if (*text == '/')
+		return consul_wrong(option, text, "a key of Consul does not begin with a slash");
+	return consul_judge_text(option, text, &((struct consul_election_config *) target)->key);
+}
+
+static char *take_ttl(const char *option, const char *text, void *election)
+{
+	static const struct consul_range range = {10 * 1000, 86400L * 1000, false, "a time from 10s to 24h, Consul's limits of a session, is right"};
+	return consul_judge_duration(option, text, &range, &((struct consul_election_config *) election)->ttl_ms);
+}
+
+static char *take_lock_delay(const char *option, const char *text, void *election)
+{
+	static const struct consul_range range = {1000, 60 * 1000, true, "a time from 1s to 60s (Consul's most) is right, or 0 for none"};
+	return consul_judge_duration(option, text, &range, &((struct consul_election_config *) election)->lock_delay_ms);
+}
+
+static const struct consul_rule rules[] = {
+	{"", take_name}, {"ttl", take_ttl}, {"lock-delay", take_lock_delay}, {"key", take_key}, {NULL, NULL},
+};
+
+static char *take_election(const char *option, const char *text, void *election)
+{
+	return consul_take_fields(option, text, rules, "it must be name[,ttl=...,lock-delay=...,key=...]", election);
+}
+
+static char *take_command(const char *option, const char *text, void *commands)
+{
+	if (!consul_is_clean(text))
+		return consul_wrong(option, text, "a command is UTF-8 text, not empty and without control characters");
+	consul_list_add(commands, text);
+	return NULL;
+}
+
+static char *take_cron(const char *option, const char *text, void *crons)
+{
+	/* As the core reads it; from -59 (each 59 minutes) to 59, and so on. */
+	int minute, hour, day, month, week, length = 0;
+	if (sscanf(text, "%d %d %d %d %d %n", &minute, &hour, &day, &month, &week, &length) != 5 || !length || !text[length])
+		return consul_wrong(option, text, "it must be minute hour day month week command, with -1 for any and -N for each N, as in -5 -1 -1 -1 -1 /bin/true");
+	return take_command(option, text, crons);
+}
+
+/* What is done on gain, on loss or on the leader only needs an election. */
+static char *require_election(const struct consul_options *options)
+{
+	const struct {
+		const char *option;
+		const struct consul_list *values;
+	} dependent[] = {
+		{"consul-election-gain", &options->election_gain},
+		{"consul-election-loss", &options->election_loss},
+		{"consul-cron", &options->cron},
+		{"consul-unique-cron", &options->unique_cron},
+	};
+	for (size_t i = 0; i < sizeof(dependent) / sizeof(dependent[0]); i++)
+		if (dependent[i].values->count)
+			return consul_wrong(dependent[i].option, dependent[i].values->items[0], "it needs a consul-election beside it");
+	return NULL;
+}
+
+char *consul_election_read(const struct consul_options *options, struct consul_election_config *election)
+{
+	election->ttl_ms = DEFAULT_TTL_MS;
+	election->lock_delay_ms = DEFAULT_LOCK_DELAY_MS;
+	if (!options->election.count)
+		return require_election(options);
+	if (options->election.count > 1)
+		return consul_wrong("consul-election", options->election.items[1], "an instance takes part in one election");
+	char *problem = take_election("consul-election", options->election.items[0], election);
+	if (!problem && !election->name)
+		problem = consul_wrong("consul-election", options->election.items[0], "the name of the election comes first");
+	if (!problem && !election->key)
+		election->key = consul_format("uwsgi/election/%s", election->name);
+	if (!problem)
+		problem = consul_take_all("consul-election-gain", &options->election_gain, take_command, &election->gain);
+	if (!problem)
+		problem = consul_take_all("consul-election-loss", &options->election_loss, take_command, &election->loss);
+	if (!problem)
+		problem = consul_take_all("consul-cron", &options->cron, take_cron, &election->crons);
+	if (!problem)
+		problem = consul_take_all("consul-unique-cron", &options->unique_cron, take_cron, &election->unique_crons);
+	return problem;
+}
+
+void consul_election_config_clear(struct consul_election_config *election)
+{
+	consul_list_clear(&election->gain);
+	consul_list_clear(&election->loss);
+	consul_list_clear(&election->crons);
+	consul_list_clear(&election->unique_crons);
+	free(election->name);
+	free(election->key);
+}

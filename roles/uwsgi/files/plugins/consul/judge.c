@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "judge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fields.h"
+#include "memory.h"
+#include "values.h"
+
+char *consul_wrong(const char *option, const char *value, const char *right)
+{
+	char *shown = consul_printable(value);
+	char *problem = consul_format("%s = %s: %s", option, shown, right);
+	free(shown);
+	return problem;
+}
+
+char *consul_take_all(const char *option, const struct consul_list *values, consul_take take, void *target)
+{
+	char *problem = NULL;
+	for (size_t i = 0; i < values->count && !problem; i++)
+		problem = take(option, values->items[i], target);
+	return problem;
+}
+
+char *consul_take_parts(const char *option, const char *text, consul_take take, void *target)
+{
+	for (;;) {
+		size_t length = strcspn(text, ",");
+		char *part = consul_trim(text, length);
+		char *problem = take(option, part, target);
+		free(part);
+		if (problem || !text[length])
+			return problem;
+		text += length + 1;
+	}
+}
+
+static char *take_field(const char *option, const struct consul_field *field, const struct consul_rule *rules, const char *right, void *target)
+{
+	for (; rules->key; rules++) {
+		if (strcmp(rules->key, field->key))
+			continue;
+		char *place = *field->key ? consul_format("%s, %s", option, field->key) : consul_format("%s", option);
+		char *problem = rules->take(place, field->value, target);
+		free(place);
+		return problem;
+	}
+	return consul_wrong(option, *field->key ? field->key : field->value, right);
+}
+
+char *consul_take_fields(const char *option, const char *text, const struct consul_rule *rules, const char *right, void *target)
+{
+	struct consul_fields fields;
+	const char *fault = consul_fields_parse(text, &fields);
+	/* Without the value: there may be a token in it. */
+	char *problem = fault ? consul_wrong(option, "...", fault) : NULL;
+	for (size_t i = 0; i < fields.count && !problem; i++)
+		problem = take_field(option, &fields.items[i], rules, right, target);
+	consul_fields_clear(&fields);
+	return problem;
+}
+
+static bool is_within(long value, const struct consul_range *range)
+{
+	return (value >= range->least && value <= range->most) || (range->or_zero && !value);
+}
+
+char *consul_judge_duration(const char *option, const char *text, const struct consul_range *range, long *milliseconds)
+{
+	long value;
+	if (!consul_parse_duration(text, &value) || !is_within(value, range))
+		return consul_wrong(option, text, range->right);
+	*milliseconds = value;
+	return NULL;
+}
+
+char *consul_judge_number(const char *option, const char *text, const struct consul_range *range, long *number)
+{
+	long value;
+	if (!consul_parse_number(text, &value) || !is_within(value, range))
+		return consul_wrong(option, text, range->right);
+	*number = value;
+	return NULL;
+}
+
+char *consul_judge_text(const char *option, const char *text, char **field)
+{
+	if (!consul_is_clean(text))
+		return consul_wrong(option, text, "it must be UTF-8 text, not empty and without control characters");
+	free(*field);
+	*field = consul_format("%s", text);
+	return NULL;
+}
+
+char *consul_judge_file(const char *option, const char *text, char **field)
+{
+	if (access(text, R_OK)) {
+		char *right = consul_format("a file that this instance can read is right (%s)", strerror(errno));
+		char *problem = consul_wrong(option, text, right);
+		free(right);
+		return problem;
+	}
+	free(*field);
+	*field = consul_format("%s", text);
+	return NULL;
+}
+
+char *consul_judge_choice(const char *option, const char *text, const char *const *choices, const char *right, int *index)
+{
+	for (int i = 0; choices[i]; i++) {
+		if (strcmp(choices[i], text))
+			continue;
+		*index = i;
+		return NULL;
+	}
+	return consul_wrong(option, text, right);
+}
