@@ -1,9 +1,9 @@
 # Lists the servers of a service from uWSGI's cache, and sets a key by RPC.
 use strict;
 use warnings;
-use JSON::PP;
+use JSON::XS;
 
-my $json = JSON::PP->new->utf8->allow_nonref;
+my $json = JSON::XS->new->utf8->allow_nonref;
 
 # The passing instances; undef while Consul has not answered yet.
 sub servers {
