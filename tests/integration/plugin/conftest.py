@@ -26,7 +26,8 @@ import pytest
 
 SOURCES = Path(__file__).parents[3] / "roles/uwsgi/files/plugins/consul"
 CACHE = Path(os.environ.get("UWSGI_CONSUL_CACHE", Path.home() / ".cache/uwsgi-consul"))
-PYPI_VERSION = "2.0.31"
+# Of those on PyPI: today's, and the first whose master stands still while its workers end (Debian 13 has it too).
+PYPI_VERSIONS = {"pypi": "2.0.31", "pypi28": "2.0.28"}
 STRICT = "-g -Werror -Wunused-parameter -Wmissing-field-initializers -Wshadow"
 APP = """
 import os, pathlib, time
@@ -155,6 +156,43 @@ class Watch:
         self._thread.join()
 
 
+class Client:
+    """Asks Consul for the passing instances of a service, then the instance that it finds, and counts the answers that it does not get.
+
+    Between a look and a request an instance may go: it counts only when Consul still has it after the request failed.
+    """
+
+    def __init__(self, agent: Agent, name: str) -> None:
+        self.agent, self.name = agent, name
+        self.served, self.failed = 0, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _found(self) -> Any:
+        return self.agent.get(f"/v1/health/service/{self.name}?passing")
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            found = self._found()
+            if not found:
+                self._stop.wait(0.01)
+                continue
+            service = found[0]["Service"]
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{service['Port']}/", timeout=5) as answer:
+                    self.served += answer.read() == b"served"
+            except OSError:
+                self.failed += bool(self._found())
+
+    def __enter__(self) -> Client:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
 @dataclass
 class Build:
     """One uWSGI and our plugin built for it."""
@@ -182,18 +220,19 @@ def debian_binary() -> str:
     return binary
 
 
-def pypi_binary() -> str:
+def pypi_binary(version: str) -> str:
     """uWSGI from PyPI, built once into a venv that later runs find again."""
-    venv = CACHE / f"venv-uwsgi-{PYPI_VERSION}"
+    venv = CACHE / f"venv-uwsgi-{version}"
     binary = venv / "bin/uwsgi"
     if not binary.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
-        subprocess.run([str(venv / "bin/pip"), "install", "--quiet", f"uwsgi=={PYPI_VERSION}"], check=True)
+        subprocess.run([str(venv / "bin/pip"), "install", "--quiet", f"uwsgi=={version}"], check=True)
     return str(binary)
 
 
 def _make_build(name: str, directory: Path) -> Build:
-    build = Build(name, debian_binary(), ["python3"], directory) if name == "debian" else Build(name, pypi_binary(), [], directory)
+    debian = name == "debian"
+    build = Build(name, debian_binary() if debian else pypi_binary(PYPI_VERSIONS[name]), ["python3"] if debian else [], directory)
     build.compile()
     return build
 
@@ -206,6 +245,11 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Build:
 @pytest.fixture(scope="session")
 def pypi(tmp_path_factory: pytest.TempPathFactory) -> Build:
     return _make_build("pypi", tmp_path_factory.mktemp("pypi"))
+
+
+@pytest.fixture(scope="session")
+def pypi28(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    return _make_build("pypi28", tmp_path_factory.mktemp("pypi28"))
 
 
 @pytest.fixture(params=["debian", "pypi"])
@@ -262,6 +306,11 @@ class Instance:
     @property
     def port(self) -> int:
         return int(re.findall(r"bound to TCP address [^ ]*:(\d+) ", self.text())[0])
+
+    def command(self, letters: str) -> None:
+        """Writes to the master's fifo, which `master-fifo = %dfifo` makes."""
+        with (self.directory / "fifo").open("w") as fifo:
+            fifo.write(letters)
 
     def ask(self, query: str = "", within: float = 10.0) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/?{query}", timeout=within) as answer:

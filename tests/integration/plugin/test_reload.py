@@ -10,6 +10,8 @@ import pytest
 
 from .conftest import Agent, Build, Instance, Options, Start, Watch, alive, entry, ini, note, state, usual_options, wait_for, wait_state
 
+How = Callable[[Instance], Callable[[Instance], None]]
+
 
 def reloaded(instance: Instance) -> None:
     instance.wait_agent_process(2, within=15.0)
@@ -44,7 +46,15 @@ def touch_workers(instance: Instance) -> Callable[[Instance], None]:
     return workers_replaced(instance)
 
 
-How = Callable[[Instance], Callable[[Instance], None]]
+def fifo(command: str) -> How:
+    def send(instance: Instance) -> Callable[[Instance], None]:
+        instance.command(command)
+        return workers_replaced(instance) if command in "cw" else reloaded
+
+    return send
+
+
+FIFO = {f"fifo {command}": fifo(command) for command in "rRwc"}
 
 
 def reload_watched(agent: Agent, start: Start, build: Build, name: str, how: How, loading: float) -> None:
@@ -56,6 +66,7 @@ def reload_watched(agent: Agent, start: Start, build: Build, name: str, how: How
         "processes": 2,
         "touch-chain-reload": "%dchain",
         "touch-workers-reload": "%dworkers",
+        "master-fifo": "%dfifo",
     }
     instance = start(build, options, environment={"APP_LOADS_FOR": str(loading)})
     wait_state(agent, name, "passing")
@@ -74,12 +85,14 @@ def reload_watched(agent: Agent, start: Start, build: Build, name: str, how: How
     assert instance.wait() == 0
 
 
-@pytest.mark.parametrize("how", [hangup, brutal, touch_chain, touch_workers])
+@pytest.mark.parametrize(
+    "how", [hangup, brutal, touch_chain, touch_workers, *FIFO.values()], ids=["HUP", "QUIT", "chain", "workers", *FIFO]
+)
 def test_no_gap(consul: Agent, build: Build, start: Start, name: str, how: How) -> None:
     reload_watched(consul, start, build, name, how, loading=0.0)
 
 
-@pytest.mark.parametrize("how", [hangup, brutal, touch_chain, touch_workers])
+@pytest.mark.parametrize("how", [hangup, brutal, touch_chain, touch_workers], ids=["HUP", "QUIT", "chain", "workers"])
 def test_no_gap_while_the_app_loads(consul: Agent, debian: Build, start: Start, name: str, how: How) -> None:
     reload_watched(consul, start, debian, name, how, loading=1.5)
 
@@ -133,6 +146,62 @@ def test_an_app_that_does_not_load_any_more_is_critical(consul: Agent, debian: B
     app.write_text(good)
     instance.signal(signal.SIGHUP)
     wait_state(consul, name, "passing", within=5.0)
+
+
+def test_refork(consul: Agent, build: Build, start: Start, name: str) -> None:
+    """Two masters share the sockets for a while: the second one has the registration, and the first one's end leaves it alone."""
+    instance = start(
+        build,
+        {"consul-agent": consul.address, "consul-service-name": name, "consul-service-id": name, "master-fifo": ["%dfifo", "%dfifo2"]},
+    )
+    wait_state(consul, name, "passing")
+    nonce = consul.get(f"/v1/agent/service/{name}")["Meta"]["uwsgi-instance"]
+    with Watch(consul, name) as watch:
+        instance.command("1")  # the old master moves to its second fifo, and leaves the first one to the new
+        wait_for("the second fifo", lambda: (instance.directory / "fifo2").exists())
+        (instance.directory / "fifo").unlink()
+        with (instance.directory / "fifo2").open("w") as old:
+            old.write("f")
+        wait_for("the new master's registration", lambda: consul.get(f"/v1/agent/service/{name}")["Meta"]["uwsgi-instance"] != nonce)
+        with (instance.directory / "fifo2").open("w") as old:
+            old.write("Q")
+        assert instance.wait() == 0
+    assert watch.missed == 0
+    assert "another instance has registered this id, it stays" in instance.text()
+    assert instance.ask() == "served"
+    assert state(consul, name) == "passing"
+
+
+def test_workers_that_die_while_the_new_app_loads(consul: Agent, build: Build, start: Start, name: str) -> None:
+    """With need-app and lazy-apps each worker ends before it accepts, again and again: nobody is on his way."""
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "lazy-apps": "true"}
+    instance = start(build, options)
+    wait_state(consul, name, "passing")
+    app = instance.directory / "app.py"
+    good = app.read_text()
+    app.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    instance.signal(signal.SIGHUP)
+    wait_state(consul, name, "critical", within=10.0)
+    wait_for("the reason", lambda: "they die before they accept" in note(consul, name))
+    app.write_text(good)
+    wait_state(consul, name, "passing", within=10.0)
+    instance.signal(signal.SIGINT)
+    wait_state(consul, name, "absent", within=1.0)
+
+
+def test_one_of_two_services_goes(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """What is in both lives of the instance stays, what is in the first one only goes."""
+    base: Options = {"consul-agent": consul.address}
+    both = [f"name={name}-kept,id={name}-kept", f"name={name}-gone,id={name}-gone"]
+    instance = start(debian, base | {"consul-service": both})
+    for kind in ("kept", "gone"):
+        wait_state(consul, f"{name}-{kind}", "passing")
+    with Watch(consul, f"{name}-kept") as watch:
+        change(instance, debian, base | {"consul-service": [both[0], f"name={name}-new,id={name}-new"]})
+        wait_state(consul, f"{name}-gone", "absent")
+        wait_state(consul, f"{name}-new", "passing")
+    assert watch.missed == 0
+    assert state(consul, f"{name}-kept") == "passing"
 
 
 def change(instance: Instance, build: Build, options: Options) -> None:

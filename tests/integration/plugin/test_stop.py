@@ -7,12 +7,13 @@ import signal
 import socket
 import time
 import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Instance, Options, Start, Watch, ini, state, usual_options, wait_for, wait_state
+from .conftest import Agent, Build, Client, Instance, Options, Start, Watch, ini, slowness, state, usual_options, wait_for, wait_state
 
 
 def first(text: str, *words: str) -> list[int]:
@@ -30,6 +31,64 @@ def test_signals(consul: Agent, build: Build, start: Start, name: str, signum: i
     assert instance.wait() == 0
     places = first(instance.text(), f"{name}-{socket.gethostname()}", ": deregistered", "killing workers", "goodbye to uWSGI")
     assert places == sorted(places)
+
+
+@pytest.fixture(params=["debian", "pypi28", "pypi"])
+def stopped_build(request: pytest.FixtureRequest) -> Build:
+    """Every uWSGI whose way to stop differs."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Build)
+    return found
+
+
+def fifo_gracefully(instance: Instance) -> None:
+    instance.command("q")
+
+
+def fifo_at_once(instance: Instance) -> None:
+    instance.command("Q")
+
+
+def interrupt(instance: Instance) -> None:
+    instance.signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("how", [fifo_gracefully, fifo_at_once, interrupt])
+def test_no_client_is_refused(consul: Agent, stopped_build: Build, start: Start, name: str, how: Callable[[Instance], None]) -> None:
+    """Who looks up the service before each request never meets a worker that has gone."""
+    instance = start(stopped_build, {"consul-agent": consul.address, "consul-service-name": name, "master-fifo": "%dfifo"})
+    wait_state(consul, name, "passing")
+    with Client(consul, name) as client:
+        wait_for("some answers", lambda: client.served > 20)
+        how(instance)
+        assert instance.wait() == 0
+    assert client.failed == 0
+    assert ": deregistered" in instance.text()
+    assert state(consul, name) == "absent"
+
+
+def test_idle_and_gone(consul: Agent, stopped_build: Build, start: Start, name: str) -> None:
+    """Nobody announces this stop: what sees it is a thread."""
+    instance = start(stopped_build, {"consul-agent": consul.address, "consul-service-name": name, "idle": 3, "die-on-idle": "true"})
+    wait_state(consul, name, "passing")
+    assert instance.wait(30) == 0
+    assert ": deregistered" in instance.text()
+    assert state(consul, name) == "absent"
+
+
+def test_the_stops_time_out_is_configurable(consul_agents: Callable[..., Agent], debian: Build, start: Start, name: str) -> None:
+    agent = consul_agents()
+    assert agent.process
+    instance = start(debian, {"consul-agent": agent.address, "consul-service-name": name, "consul-stop-timeout": "300ms"})
+    wait_state(agent, name, "passing")
+    agent.process.send_signal(signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        instance.signal(signal.SIGINT)
+        wait_for("the workers to be told", lambda: "killing workers" in instance.text(), within=2.0)
+        assert time.monotonic() - begin < 1.2 * slowness()
+    finally:
+        agent.process.send_signal(signal.SIGCONT)
 
 
 def refused(instance: Instance) -> bool:

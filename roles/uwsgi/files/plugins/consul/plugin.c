@@ -68,7 +68,6 @@ static void master_turns(void)
 		consul_status_thread_start();
 	}
 	turning = true;
-	consul_stop_check_touches();
 	consul_supervisor_cycle();
 }
 

@@ -7,77 +7,66 @@
 
 #define HOOK "consul-deregister"
 
-static const int stop_signals[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
-#define STOP_SIGNALS (sizeof(stop_signals) / sizeof(stop_signals[0]))
+typedef void (*handler)(int);
 
-static void (*core_handlers[STOP_SIGNALS])(int);
+/* The core's, by command of the fifo; its header does not show it. */
+extern handler uwsgi_fifo_table[256];
 
-/* The core's, by command; its header does not show it. */
-extern void (*uwsgi_fifo_table[256])(int);
-static void (*core_commands[256])(int);
-
-/* Files of touch-stop. The core no longer looks at them: it would tell the workers first. */
-static struct uwsgi_string_list *touched_to_stop;
-
-static void stop_signal(int signum)
+static void stop_at_once(int signum)
 {
 	consul_supervisor_stop();
-	for (size_t i = 0; i < STOP_SIGNALS; i++)
-		if (stop_signals[i] == signum && core_handlers[i])
-			core_handlers[i](signum);
+	kill_them_all(signum);
 }
 
-static void stop_command(int command)
+static void stop_gracefully(int signum)
 {
 	consul_supervisor_stop();
-	core_commands[command & 0xff](command);
+	gracefully_kill_them_all(signum);
 }
 
-/* Which signal stops depends on die-on-term: the core's handler tells. Others may have put theirs, and know what they do. */
-static bool is_a_stop(void (*handler)(int))
+static void end_by_reload(int signum)
 {
-	return handler == kill_them_all || handler == gracefully_kill_them_all || (uwsgi.exit_on_reload && (handler == reap_them_all || handler == grace_them_all));
+	consul_supervisor_stop();
+	grace_them_all(signum);
 }
 
-static void wrap_signals(void)
+static void end_by_brutal_reload(int signum)
 {
-	for (size_t i = 0; i < STOP_SIGNALS; i++) {
-		struct sigaction action;
-		if (sigaction(stop_signals[i], NULL, &action) || (action.sa_flags & SA_SIGINFO) || !is_a_stop(action.sa_handler))
-			continue;
-		core_handlers[i] = action.sa_handler;
-		action.sa_handler = stop_signal;
-		if (sigaction(stop_signals[i], &action, NULL))
-			uwsgi_error("[consul] sigaction()");
-	}
+	consul_supervisor_stop();
+	reap_them_all(signum);
 }
 
-static void wrap_commands(void)
+/* Which signal or command stops depends on the configuration: the core's handler tells. NULL: it does not stop, or it is somebody else's, who knows
+ * what he does. */
+static handler wrapped(handler found)
 {
-	for (int i = 0; i < 256; i++) {
-		if (!uwsgi_fifo_table[i] || !is_a_stop(uwsgi_fifo_table[i]))
-			continue;
-		core_commands[i] = uwsgi_fifo_table[i];
-		uwsgi_fifo_table[i] = stop_command;
-	}
+	if (found == kill_them_all)
+		return stop_at_once;
+	if (found == gracefully_kill_them_all)
+		return stop_gracefully;
+	if (found == grace_them_all && uwsgi.exit_on_reload)
+		return end_by_reload;
+	return found == reap_them_all && uwsgi.exit_on_reload ? end_by_brutal_reload : NULL;
+}
+
+static void wrap_signal(int signum)
+{
+	struct sigaction action;
+	if (sigaction(signum, NULL, &action) || (action.sa_flags & SA_SIGINFO) || !wrapped(action.sa_handler))
+		return;
+	action.sa_handler = wrapped(action.sa_handler);
+	if (sigaction(signum, &action, NULL))
+		uwsgi_error("[consul] sigaction()");
 }
 
 void consul_stop_wrap(void)
 {
-	wrap_signals();
-	wrap_commands();
-	touched_to_stop = uwsgi.touch_gracefully_stop;
-	uwsgi.touch_gracefully_stop = NULL;
-}
-
-void consul_stop_check_touches(void)
-{
-	char *touched = uwsgi_check_touches(touched_to_stop);
-	if (!touched || uwsgi_instance_is_reloading || uwsgi_instance_is_dying)
-		return;
-	uwsgi_log_verbose("*** %s has been touched... gracefully stop them all !!! ***\n", touched);
-	consul_supervisor_stop();
-	gracefully_kill_them_all(0);
+	static const int signals[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		wrap_signal(signals[i]);
+	for (size_t i = 0; i < sizeof(uwsgi_fifo_table) / sizeof(uwsgi_fifo_table[0]); i++)
+		if (uwsgi_fifo_table[i] && wrapped(uwsgi_fifo_table[i]))
+			uwsgi_fifo_table[i] = wrapped(uwsgi_fifo_table[i]);
 }
 
 static int run_hook(char *argument)

@@ -6,10 +6,7 @@
 /* When options are known: the Emperor's order to stop, and its loss. */
 void consul_stop_hook_emperor(void);
 
-/* In the master, once the core has set its handlers: signals, commands of the fifo, touched files. */
+/* In the master, once the core has set its handlers: signals and commands of the fifo. */
 void consul_stop_wrap(void);
-
-/* At each turn of the master's loop, which does not turn while it waits for the workers to end. */
-void consul_stop_check_touches(void);
 
 #endif
