@@ -43,7 +43,7 @@ def test_every_language_lists_the_servers_of_all(lab: Any, until: Callable[..., 
     assert {(server["node"], server["address"]) for server in answer["found"]} == {(name, lab.address(name)) for name in HOSTS}
 
 
-@pytest.mark.parametrize("gone", PORTS)
+@pytest.mark.parametrize("gone", ["perl", "go"])
 def test_a_server_that_stops_is_in_no_list_within_2_s_and_one_that_starts_in_all(lab: Any, until: Callable[..., float], gone: str) -> None:
     others = [(host, language) for host in HOSTS for language in PORTS if (host, language) != ("web1", gone)]
     lab.host("web1").check_output("mv /etc/uwsgi/vassals/languages-%s.ini /root/", gone)
@@ -70,3 +70,13 @@ def test_a_program_that_dies_is_started_again(lab: Any, until: Callable[..., flo
     lab.host(host).check_output("kill -KILL %s", before)
     until(lambda: lab.host(host).run("pidof languages").stdout.strip() not in ("", before), 10)
     until(lambda: answers(lab, host, "go") and listed(lab, host, "go") == ALL, 10)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_program_that_a_reload_ends_is_in_no_list_until_it_is_back(lab: Any, until: Callable[..., float], host: str) -> None:
+    before = lab.host(host).check_output("pidof languages")
+    lab.host(host).check_output("touch /etc/uwsgi/vassals/languages-go.ini")
+    until(lambda: f"{host}:2106" not in listed(lab, host, "python"), 15)
+    until(lambda: f"{host}:2106" in listed(lab, host, "python"), 15)
+    assert lab.host(host).check_output("pidof languages") != before
+    assert listed(lab, host, "go")
