@@ -31,6 +31,7 @@ struct consul_exchange {
 	char error[CURL_ERROR_SIZE];
 	char *agent;
 	bool traced;
+	bool uncertified; /* it goes by TLS, without a certificate of ours */
 	consul_answered answered;
 	void *context;
 };
@@ -170,6 +171,7 @@ static struct consul_exchange *exchange_new(struct consul_http *http, const stru
 	exchange->most = request->most ? request->most : SMALL_ANSWER;
 	exchange->agent = consul_format("%s", target->agent->name);
 	exchange->traced = target->connection->traced;
+	exchange->uncertified = !target->connection->cert && !strncmp(target->agent->base, "https:", 6);
 	return exchange;
 }
 
@@ -202,6 +204,21 @@ void consul_exchange_cancel(struct consul_exchange *exchange)
 	free(exchange);
 }
 
+/* An agent that misses the client's certificate just hangs up. */
+static const char *hint(const struct consul_exchange *exchange, CURLcode result)
+{
+	bool hung_up = result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR || result == CURLE_GOT_NOTHING;
+	return hung_up && exchange->uncertified ? "; does it ask for a client certificate? Then consul-cert and consul-key are right" : "";
+}
+
+/* Of two words for a failure libcurl's general one is the surer one: the other may tell of a step on the way. */
+static char *describe(const struct consul_exchange *exchange, CURLcode result)
+{
+	const char *words = curl_easy_strerror(result);
+	const char *after = hint(exchange, result);
+	return exchange->error[0] ? consul_format("%s (%s)%s", words, exchange->error, after) : consul_format("%s%s", words, after);
+}
+
 static void deliver(CURL *easy, CURLcode result)
 {
 	struct consul_exchange *exchange = NULL;
@@ -209,7 +226,8 @@ static void deliver(CURL *easy, CURLcode result)
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &exchange);
 	if (result == CURLE_OK)
 		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer.status);
-	answer.error = answer.status ? "" : exchange->error[0] ? exchange->error : curl_easy_strerror(result);
+	char *error = describe(exchange, result);
+	answer.error = answer.status ? "" : error;
 	answer.body = exchange->body;
 	answer.length = exchange->length;
 	answer.index = exchange->index;
@@ -217,6 +235,7 @@ static void deliver(CURL *easy, CURLcode result)
 	if (exchange->traced)
 		consul_log("%s %s at %s: %ld %s", exchange->method, exchange->path, exchange->agent, answer.status, answer.error);
 	exchange->answered(exchange->context, &answer);
+	free(error);
 	consul_exchange_cancel(exchange);
 }
 
