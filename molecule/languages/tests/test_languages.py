@@ -66,17 +66,17 @@ def test_every_language_sets_a_key(lab: Any, host: str, language: str) -> None:
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_program_that_dies_is_started_again(lab: Any, until: Callable[..., float], host: str) -> None:
-    before = lab.host(host).check_output("pidof languages")
+    before = lab.host(host).check_output("pidof languages-go")
     lab.host(host).check_output("kill -KILL %s", before)
-    until(lambda: lab.host(host).run("pidof languages").stdout.strip() not in ("", before), 10)
+    until(lambda: lab.host(host).run("pidof languages-go").stdout.strip() not in ("", before), 10)
     until(lambda: answers(lab, host, "go") and listed(lab, host, "go") == ALL, 10)
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_program_that_a_reload_ends_is_in_no_list_until_it_is_back(lab: Any, until: Callable[..., float], host: str) -> None:
-    before = lab.host(host).check_output("pidof languages")
+    before = lab.host(host).check_output("pidof languages-go")
     lab.host(host).check_output("touch /etc/uwsgi/vassals/languages-go.ini")
     until(lambda: f"{host}:2106" not in listed(lab, host, "python"), 15)
     until(lambda: f"{host}:2106" in listed(lab, host, "python"), 15)
-    assert lab.host(host).check_output("pidof languages") != before
+    assert lab.host(host).check_output("pidof languages-go") != before
     assert listed(lab, host, "go")
