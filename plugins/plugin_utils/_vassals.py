@@ -145,25 +145,111 @@ def _meta(where: str, value: Any) -> list[str]:
     return [f"{key}={_plain(f'{where}.{key}', item)}" for key, item in value.items()]
 
 
+def _number(least: int, most: int) -> Callable[[str, Any], str]:
+    def check(where: str, value: Any) -> str:
+        text = str(value)
+        if isinstance(value, bool) or not text.isdecimal() or not least <= int(text) <= most:
+            raise _wrong(where, value, f"give a number from {least} to {most}")
+        return text
+
+    return check
+
+
+def _weights(where: str, value: Any) -> str:
+    text = _plain(where, value)
+    # https://developer.hashicorp.com/consul/docs/reference/service: 1 to 65535, and 0 to 65535
+    parts = text.split(":")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) <= 65535 for part in parts) or int(parts[0]) < 1:
+        raise _wrong(where, value, "give PASSING or PASSING:WARNING, such as 10:1")
+    return text
+
+
+def _each(check: Callable[[str, Any], str]) -> Callable[[str, Any], list[str]]:
+    """A repeatable option from a list."""
+    return lambda where, value: [check(f"{where}[{index}]", item) for index, item in enumerate(_list_of(where, value))]
+
+
+def _field(key: str, value: str) -> str:
+    """One `key=value` as the plugin reads it, in quotes where it needs them; without a key only the value."""
+    if not value or re.search(r'[,"\\=]', value):
+        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{key}={value}" if key else value
+
+
+def _fields(first: str, keys: Sequence[str]) -> Callable[[str, Any], str]:
+    """`first,key=value,...` from a mapping: lists repeat their key, as mappings do with `name=value`; or text as the plugin reads it."""
+
+    def check(where: str, value: Any) -> str:
+        if not isinstance(value, Mapping):
+            return _plain(where, value)
+        _known(where, value, (first, *keys))
+        if first not in value:
+            raise VassalError(f"{where}.{first} is missing")
+        parts = []
+        for key in (first, *keys):
+            given = value.get(key, [])
+            items = [f"{name}={item}" for name, item in given.items()] if isinstance(given, Mapping) else given
+            for item in items if isinstance(items, (list, tuple)) else [items]:
+                parts.append(_field("" if key == first else key.replace("_", "-"), _plain(f"{where}.{key}", item)))
+        return ",".join(parts)
+
+    return check
+
+
+def _service(where: str, value: Any) -> str:
+    text = _fields("name", _SERVICE_KEYS)(where, value)
+    return text if not isinstance(value, Mapping) else f"name={text}"
+
+
 def _one(check: Callable[[str, Any], str]) -> Callable[[str, Any], list[str]]:
     return lambda where, value: [check(where, value)]
 
 
 # The plugin's options, without their prefix `consul-` and with underscores, and how each becomes values of the option.
+_SERVICE_KEYS = (
+    "id",
+    "port",
+    "address",
+    "tags",
+    "meta",
+    "weights",
+    "check_ttl",
+    "check_deregister_after",
+    "check_http",
+    "check_tcp",
+    "check_interval",
+)
+
 CONSUL_OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
     "agent": _agents,
     "consistency_mode": _one(_choice("default", "consistent", "stale")),
+    "datacenter": _one(_plain),
+    "ca": _one(_plain),
+    "cert": _one(_plain),
+    "key": _one(_plain),
+    "service": _each(_service),
     "service_id": _one(_plain),
     "service_name": _one(_plain),
     "service_tags": _tags,
     "service_port": _one(_port),
     "service_address": _one(_plain),
     "service_meta": _meta,
+    "service_weights": _one(_weights),
     "token_file": _one(_plain),
     "check_ttl": _one(_duration("1s", "24h")),
+    "check_http": _one(_plain),
+    "check_tcp": _one(_plain),
+    "check_interval": _one(_duration("1s", "24h")),
+    "check_backlog": _one(_number(0, 1_000_000)),
     "check_deregister_after": _one(_duration("1m", "8760h", or_zero=True)),
+    "suspended": _one(_choice("critical", "warning", "passing")),
     "timeout": _one(_duration("100ms", "60s")),
+    "stop_timeout": _one(_duration("100ms", "60s")),
+    "register": _each(_plain),
 }
+
+# One of them makes the plugin do something; the others say how.
+_ACTIVE = ("service_name", "service", "register")
 
 
 def consul_options(where: str, consul: Any) -> Options:
@@ -171,8 +257,13 @@ def consul_options(where: str, consul: Any) -> Options:
     if not isinstance(consul, Mapping):
         raise _wrong(where, consul, f"give a mapping of {', '.join(CONSUL_OPTIONS)}")
     _known(where, consul, tuple(CONSUL_OPTIONS))
-    if "service_name" not in consul:
-        raise VassalError(f"{where}.service_name is missing: give the name under which the service is found")
+    if not any(key in consul for key in _ACTIVE):
+        raise VassalError(
+            f"{where}.service_name is missing: give the name under which the service is found, or one of {', '.join(_ACTIVE[1:])}"
+        )
+    for key in consul:
+        if key.startswith("service_") and "service_name" not in consul:
+            raise VassalError(f"{where}.{key} needs a service_name beside it")
     options: Options = [("need-plugin", "consul")]
     for key, check in CONSUL_OPTIONS.items():
         if consul.get(key) is not None:

@@ -35,7 +35,7 @@ class ConsulAgent:
     ) -> None:
         # token: what this class asks with unless told otherwise, for an agent that answers nobody without one.
         self.node, self.datacenter, self.token = node, datacenter, token
-        self.http_port, self.serf_wan_port, self.server_port = free_port(), free_port(), free_port()
+        self.http_port, self.serf_wan_port, self.server_port, self.serf_lan_port = (free_port() for _ in range(4))
         self.address = f"127.0.0.1:{self.http_port}"
         self.log = directory / f"consul-{node}.log"
         ports = {
@@ -44,7 +44,7 @@ class ConsulAgent:
             "grpc": -1,
             "grpc_tls": -1,
             "dns": -1,
-            "serf_lan": free_port(),
+            "serf_lan": self.serf_lan_port,
             "serf_wan": self.serf_wan_port,
             "server": self.server_port,
         }

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.error
@@ -284,3 +285,166 @@ def test_unix_socket(consul_agents: Agents, debian: Build, start: Start, name: s
     wait_state(agent, name, "passing")
     instance.wait_log(f"at agent unix://{path}")
     assert (entry(agent, name) or {})["state"] == "passing"
+
+
+def test_an_agent_that_answers_500_is_passed_over(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """One line when it begins, and the other agent has the service; it is asked again when that one is away."""
+    with recorder(consul, instead=lambda _: (500, b"rpc error: No cluster leader")) as (address, seen):
+        instance = start(debian, {"consul-agent": [address, consul.address], "consul-service-name": name, "consul-check-ttl": "2s"})
+        wait_state(consul, name, "passing")
+        asked = len(seen)
+        assert holds(lambda: state(consul, name) == "passing", during=2.5)
+        assert len(seen) == asked
+        instance.signal(signal.SIGINT)
+        wait_state(consul, name, "absent", within=1.0)
+
+
+def client_of(agents: Agents, server: Any, directory: Path) -> Any:
+    """An agent that is no server, joined to one."""
+    config = {
+        "server": False,
+        "bootstrap": False,
+        "retry_join": [f"127.0.0.1:{server.serf_lan_port}"],
+        "retry_interval": "1s",
+        "data_dir": str(directory / "client"),
+    }
+    return agents(config, node="client")
+
+
+def test_no_leader(consul_agents: Agents, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    """While the servers are away the agent still takes the registration, and the catalog has it once they are back."""
+    server = consul_agents()
+    agent = client_of(consul_agents, server, tmp_path)
+    server.stop()
+    instance = start(debian, {"consul-agent": agent.address, "consul-service-name": name, "consul-check-ttl": "3s"})
+    instance.wait_log("registered as")
+    assert instance.ask() == "served"
+    server.start()
+    wait_state(server, name, "passing", within=60.0)
+    # Whatever the agent answered meanwhile, it was said once.
+    assert lines(instance, "answers 500") <= 1
+    assert lines(instance, "does not answer") <= 1
+
+
+@pytest.fixture
+def guarded(consul_agents: Agents) -> Any:
+    """An agent that lets nobody write without a token."""
+    root = "root-token"
+    acl = {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": root, "agent": root}}
+    return consul_agents({"acl": acl}, token=root)
+
+
+def give(agent: Any, secret: str, name: str) -> str:
+    """Makes a token that may write one service; returns its accessor."""
+    policy = {"Name": f"p-{secret}", "Rules": f'service "{name}" {{ policy = "write" }} node_prefix "" {{ policy = "read" }}'}
+    agent.put("/v1/acl/policy", policy)
+    token = agent.put("/v1/acl/token", {"SecretID": secret, "Policies": [{"Name": policy["Name"]}]})
+    return str(token["AccessorID"])
+
+
+def test_a_token_is_revoked_and_given_again(guarded: Any, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    first, second = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
+    file = tmp_path / "token"
+    file.write_text(first)
+    accessor = give(guarded, first, name)
+    instance = start(
+        debian, {"consul-agent": guarded.address, "consul-service-name": name, "consul-check-ttl": "2s", "consul-token-file": str(file)}
+    )
+    wait_state(guarded, name, "passing")
+    guarded.request("DELETE", f"/v1/acl/token/{accessor}")
+    instance.wait_log("answers 403", within=20.0)
+    wait_for("the TTL", lambda: [check["Status"] for check in guarded.get("/v1/agent/checks").values()] == ["critical"], within=5.0)
+    assert instance.ask() == "served"
+    give(guarded, second, name)
+    file.write_text(second)
+    instance.wait_log("Consul answers again")
+    assert lines(instance, "answers 403") == 1
+    instance.signal(signal.SIGTSTP)
+    wait_state(guarded, name, "critical")
+    instance.signal(signal.SIGTSTP)
+    wait_state(guarded, name, "passing")
+    assert first not in instance.text()
+    assert second not in instance.text()
+    instance.signal(signal.SIGINT)
+    wait_state(guarded, name, "absent", within=2.0)
+
+
+def test_a_token_is_replaced_before_it_is_revoked(guarded: Any, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    """The agent has kept the token of the registration, so that is made again with the new one."""
+    first, second = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
+    file = tmp_path / "token"
+    file.write_text(first)
+    accessor = give(guarded, first, name)
+    instance = start(
+        debian, {"consul-agent": guarded.address, "consul-service-name": name, "consul-check-ttl": "2s", "consul-token-file": str(file)}
+    )
+    wait_state(guarded, name, "passing")
+    give(guarded, second, name)
+    file.write_text(second)
+    wait_for("another registration", lambda: lines(instance, "registered as") == 2, within=5.0)
+    guarded.request("DELETE", f"/v1/acl/token/{accessor}")
+    instance.signal(signal.SIGTSTP)
+    wait_state(guarded, name, "critical")
+    assert lines(instance, "answers 403") == 0
+
+
+JUMPING_CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <time.h>
+static long offset(void)
+{
+	FILE *file = fopen(getenv("CLOCK_OFFSET"), "r");
+	long seconds = 0;
+	if (file && fscanf(file, "%ld", &seconds) != 1)
+		seconds = 0;
+	if (file)
+		fclose(file);
+	return seconds;
+}
+time_t time(time_t *result)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return result ? (*result = now.tv_sec) : now.tv_sec;
+}
+int gettimeofday(struct timeval *now, void *zone)
+{
+	int (*real)(struct timeval *, void *) = dlsym(RTLD_NEXT, "gettimeofday");
+	int result = real(now, zone);
+	now->tv_sec += offset();
+	return result;
+}
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	int result = real(clock, now);
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec += offset();
+	return result;
+}
+"""
+
+
+def test_the_clock_jumps(consul: Agent, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    """A day ahead and two days back: the service stays, and is asked for no more often than before."""
+    source, library, offset = tmp_path / "clock.c", tmp_path / "clock.so", tmp_path / "offset"
+    source.write_text(JUMPING_CLOCK)
+    offset.write_text("0")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    environment = {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(offset)}
+    with recorder(consul) as (address, seen):
+        instance = start(debian, {"consul-agent": address, "consul-service-name": name, "consul-check-ttl": "3s"}, environment=environment)
+        wait_state(consul, name, "passing")
+        for seconds in (86400, -86400):
+            offset.write_text(str(seconds))
+            asked = len(seen)
+            assert holds(lambda: state(consul, name) == "passing", during=4.0)
+            assert 2 <= len(seen) - asked <= 6
+        assert instance.ask() == "served"
+        offset.write_text("0")
+        instance.signal(signal.SIGINT)
+        wait_state(consul, name, "absent", within=2.0)

@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,58 @@ def test_suspended_by_choice(consul: Agent, debian: Build, start: Start, name: s
     assert "suspended" in note(consul, name)
     instance.signal(signal.SIGTSTP)
     wait_state(consul, name, "passing", within=3.0)
+
+
+@pytest.mark.parametrize("choice", ["warning", "passing"])
+def test_what_a_suspended_instance_is_said_to_be(consul: Agent, debian: Build, start: Start, name: str, choice: str) -> None:
+    instance = start(
+        debian, {"consul-agent": consul.address, "consul-service-name": name, "consul-suspended": choice, "consul-check-ttl": "1s"}
+    )
+    wait_state(consul, name, "passing")
+    instance.signal(signal.SIGTSTP)
+    wait_for("the note", lambda: note(consul, name).endswith(", suspended"), within=2.5)
+    wait_state(consul, name, choice, within=1.2)
+    instance.signal(signal.SIGTSTP)
+    wait_for("the note", lambda: "suspended" not in note(consul, name), within=2.5)
+    wait_state(consul, name, "passing")
+
+
+def test_a_long_backlog_is_a_warning(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    instance = start(
+        debian,
+        {"consul-agent": consul.address, "consul-service-name": name, "processes": 1, "consul-check-backlog": 3, "consul-check-ttl": "1s"},
+    )
+    wait_state(consul, name, "passing")
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(instance.ask, "1.5", 30.0) for _ in range(6)]
+        wait_state(consul, name, "warning", within=3.0)
+        wait_for("the note", lambda: re.search(r"backlog [345], which is too long", note(consul, name)))
+        assert [answer.result() for answer in answers] == ["served"] * 6
+    wait_state(consul, name, "passing", within=4.0)
+
+
+def test_threads(consul: Agent, build: Build, start: Start, name: str) -> None:
+    """A worker with a free thread has room for more."""
+    instance = start(
+        build, {"consul-agent": consul.address, "consul-service-name": name, "processes": 1, "threads": 3, "consul-check-ttl": "1s"}
+    )
+    wait_state(consul, name, "passing")
+    with ThreadPoolExecutor(3) as pool:
+        two = [pool.submit(instance.ask, "4", 30.0) for _ in range(2)]
+        wait_for("the note", lambda: note(consul, name).startswith("1/1 workers ready, 1 busy"))
+        assert holds(lambda: state(consul, name) == "passing", during=1.5)
+        third = pool.submit(instance.ask, "2", 30.0)
+        wait_state(consul, name, "warning", within=3.0)
+        assert third.result() == "served"
+        assert [answer.result() for answer in two] == ["served"] * 2
+    wait_state(consul, name, "passing", within=3.0)
+
+
+def test_cheaper_workers_are_not_missed(consul: Agent, build: Build, start: Start, name: str) -> None:
+    start(build, {"consul-agent": consul.address, "consul-service-name": name, "processes": 4, "cheaper": 1, "consul-check-ttl": "1s"})
+    wait_state(consul, name, "passing")
+    wait_for("the note", lambda: re.match(r"1/1 workers ready|2/2 workers ready", note(consul, name)))
+    assert holds(lambda: state(consul, name) == "passing", during=2.0)
 
 
 def test_idle_on_purpose_is_passing(consul: Agent, debian: Build, start: Start, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Callable
@@ -255,3 +256,18 @@ def test_a_reload_that_ends_the_instance_is_a_stop(consul: Agent, debian: Build,
     wait_state(consul, name, "absent", within=1.0)
     instance.wait()
     assert state(consul, name) == "absent"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+def test_another_user_since_the_reload(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """The agent process from before is another user's, so the master has to tell it."""
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "master-as-root": "true", "uid": "nobody"}
+    instance = start(debian, options)
+    wait_state(consul, name, "passing")
+    old = instance.agent_process
+    with Watch(consul, name) as watch:
+        change(instance, debian, options | {"uid": "daemon"})
+        reloaded(instance)
+        wait_for("the old agent process to end", lambda: not alive(old))
+    assert watch.missed == 0
+    assert "Operation not permitted" not in instance.text()

@@ -164,6 +164,11 @@ def test_absence_and_another_format_leave_no_file_behind() -> None:
         ({"secret": "yes"}, 'vassals[0] (app).secret is "yes": give true or false'),
         ({"groups": "web"}, 'vassals[0] (app).groups is "web": give a list'),
         ({"consul": {"service_port": 8080}}, "vassals[0] (app).consul.service_name is missing"),
+        ({"consul": {"service": [{"port": 80}]}}, "consul.service[0].name is missing"),
+        ({"consul": {"service": [{"name": "a", "prot": 80}]}}, "consul.service[0].prot is unknown: did you mean port?"),
+        ({"consul": {"service_name": "a", "service_weights": "0:1"}}, "give PASSING or PASSING:WARNING, such as 10:1"),
+        ({"consul": {"service_name": "a", "check_backlog": -1}}, "give a number from 0 to 1000000"),
+        ({"consul": {"service": [{"name": "a"}], "service_id": "b"}}, "consul.service_id needs a service_name beside it"),
         ({"consul": {"service_name": ""}}, 'consul.service_name is ""'),
         ({"consul": {"service_name": "app", "service_prot": 1}}, "consul.service_prot is unknown: did you mean service_port?"),
         ({"consul": {"service_name": "app", "service_port": 70000}}, "consul.service_port is 70000: give a port from 1 to 65535"),
@@ -205,3 +210,15 @@ def test_the_roles_documentation_names_the_same_options() -> None:
     assert set(documented["consul"]["options"]) == set(vassals.CONSUL_OPTIONS)
     assert documented["format"]["choices"] == list(vassals.FORMATS)
     assert documented["state"]["choices"] == list(vassals.STATES)
+
+
+def test_services_are_written_as_the_plugin_reads_them() -> None:
+    services = [
+        {"name": "web", "port": 80, "tags": ["a", "b"], "meta": {"team": "x,y"}, "check_http": "/health"},
+        {"name": 'quo"ted\\'},
+        "name=plain,port=1",
+    ]
+    written = rendered(declared(consul={"service": services}))["app.ini"]
+    assert 'consul-service = name=web,port=80,tags=a,tags=b,meta="team=x,y",check-http=/health\n' in written
+    assert 'consul-service = name="quo\\"ted\\\\"\n' in written
+    assert "consul-service = name=plain,port=1\n" in written

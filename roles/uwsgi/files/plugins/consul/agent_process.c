@@ -5,9 +5,11 @@
 #include <sys/signalfd.h>
 
 #include "board.h"
+#include "candidate.h"
 #include "client.h"
 #include "clock.h"
 #include "config.h"
+#include "election.h"
 #include "handover.h"
 #include "liveness.h"
 #include "memory.h"
@@ -36,9 +38,15 @@ struct agent {
 	struct consul_workers *workers;
 	struct consul_liveness *liveness;
 	struct consul_services *services;
+	struct consul_candidate candidate;
+	struct consul_election *election;
 	struct curl_waitfd *descriptors;
 	int64_t replaced_since; /* 0: it was not */
-	bool leaving;
+	bool leaving; /* the election first, then the services */
+	bool services_leave;
+	bool claims; /* the predecessor's registrations are ours */
+	bool relieved; /* another process speaks for the services */
+	int64_t end_by; /* of either */
 	bool ended;
 };
 
@@ -56,12 +64,15 @@ static bool agent_open(struct agent *agent)
 	agent->workers = consul_workers_new(agent->board);
 	agent->liveness = consul_liveness_new(agent->config, agent->board, agent->workers);
 	agent->services = consul_services_new(agent->config, agent->http, agent->client, &agent->identity, agent->board->present);
+	agent->candidate = (struct consul_candidate){agent->board->nonce, uwsgi.hostname, agent->identity.master};
+	agent->election = consul_election_new(agent->config, agent->client, &agent->candidate, &agent->board->leader, NULL, NULL);
 	agent->descriptors = consul_allocate((size_t) agent->board->workers + 1, sizeof(*agent->descriptors));
 	return true;
 }
 
 static void agent_close(struct agent *agent)
 {
+	consul_election_free(agent->election);
 	consul_services_free(agent->services);
 	consul_liveness_free(agent->liveness);
 	consul_workers_free(agent->workers);
@@ -79,28 +90,45 @@ static bool has_same_services(const struct agent *agent)
 	return agent->predecessor->pid && !strcmp(agent->predecessor->ids, agent->ids);
 }
 
+/* With master-as-root and another uid since the reload only the master may. */
+static void relieve_predecessor(struct agent *agent)
+{
+	if (!consul_predecessor_relieve(agent->predecessor))
+		atomic_store(&agent->board->relieve, true);
+}
+
+static void dismiss_predecessor(struct agent *agent)
+{
+	if (!consul_predecessor_dismiss(agent->predecessor))
+		atomic_store(&agent->board->dismiss, true);
+}
+
 /* A predecessor that was not told yet ends with us. With other services than ours it takes those out of Consul that we do not have. */
 static void end_predecessor(struct agent *agent)
 {
-	(has_same_services(agent) ? consul_predecessor_relieve : consul_predecessor_dismiss)(agent->predecessor);
+	(has_same_services(agent) ? relieve_predecessor : dismiss_predecessor)(agent);
 }
 
-/* The predecessor's registrations, if they carry our ids, are ours to take back. */
+/* The predecessor's registrations, if they carry our ids, are ours to take back. Leadership goes first: without the service Consul would end the
+ * session, and keep others from the key for the lock-delay. */
 static void leave(struct agent *agent)
 {
-	bool inherited = has_same_services(agent);
-	if (agent->leaving)
+	if (agent->leaving || agent->relieved)
 		return;
 	agent->leaving = true;
+	agent->claims = has_same_services(agent);
+	agent->end_by = consul_now() + agent->config->stop_ms;
 	end_predecessor(agent);
-	consul_services_leave(agent->services, inherited, agent->config->stop_ms);
+	consul_election_leave(agent->election, agent->config->stop_ms / 2);
 }
 
 /* Whoever takes over from us knows nothing of those before us: after two reloads in a row there still may be one. */
-static void end_relieved(struct agent *agent)
+static void be_relieved(struct agent *agent)
 {
 	end_predecessor(agent);
-	agent->ended = true;
+	agent->relieved = true;
+	agent->end_by = consul_now() + agent->config->stop_ms;
+	consul_election_relieve(agent->election, agent->config->stop_ms / 2);
 }
 
 static void read_signals(struct agent *agent)
@@ -108,7 +136,7 @@ static void read_signals(struct agent *agent)
 	struct signalfd_siginfo info;
 	while (read(agent->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == CONSUL_SIGNAL_RELIEVED)
-			end_relieved(agent);
+			be_relieved(agent);
 		else
 			leave(agent);
 	}
@@ -133,13 +161,35 @@ static void take_over(struct agent *agent, const struct consul_verdict *verdict)
 		return;
 	if (has_same_services(agent)) {
 		if (verdict->complete || verdict->failing) {
-			consul_predecessor_relieve(agent->predecessor);
+			relieve_predecessor(agent);
 			consul_services_inherit(agent->services);
 		}
 	} else if (consul_services_are_present(agent->services)) {
-		consul_predecessor_dismiss(agent->predecessor);
+		dismiss_predecessor(agent);
 	}
 	atomic_store(&agent->board->took_over, !agent->predecessor->pid);
+}
+
+static enum consul_standing standing(const struct agent *agent, const struct consul_verdict *verdict)
+{
+	if (agent->predecessor->pid)
+		return CONSUL_OBSERVE;
+	/* Leadership that begins while another program takes our place would not be known to it. */
+	if (atomic_load(&agent->board->replaced) && !atomic_load(&agent->board->leader.token))
+		return CONSUL_STAND_DOWN;
+	return consul_services_are_present(agent->services) && verdict->state != CONSUL_CRITICAL ? CONSUL_STAND : CONSUL_STAND_DOWN;
+}
+
+static void go(struct agent *agent, int64_t now)
+{
+	bool late = now >= agent->end_by;
+	if (agent->leaving && !agent->services_leave && (consul_election_left(agent->election) || late)) {
+		agent->services_leave = true;
+		consul_services_leave(agent->services, agent->claims, late ? 1 : (long) (agent->end_by - now));
+	}
+	bool left = agent->relieved || (agent->services_leave && consul_services_left(agent->services));
+	if (left && (late || (consul_election_left(agent->election) && consul_election_is_quiet(agent->election))))
+		agent->ended = true;
 }
 
 static void attend(struct agent *agent, int64_t now)
@@ -149,16 +199,18 @@ static void attend(struct agent *agent, int64_t now)
 	take_over(agent, verdict);
 	if (atomic_load(&agent->board->stopping))
 		leave(agent);
-	consul_services_tick(agent->services, verdict, now);
-	if (!agent->leaving)
+	consul_election_tick(agent->election, standing(agent, verdict), now);
+	if (!agent->relieved)
+		consul_services_tick(agent->services, verdict, now);
+	if (agent->leaving || agent->relieved)
+		go(agent, now);
+	else
 		consul_services_publish(agent->services, agent->board->present);
-	else if (consul_services_left(agent->services))
-		agent->ended = true;
 }
 
 static int64_t next_look(const struct agent *agent)
 {
-	if (agent->leaving || !consul_services_are_present(agent->services))
+	if (agent->leaving || agent->relieved || !consul_services_are_present(agent->services))
 		return LOOK_WAITING_MS;
 	return LOOK_MS;
 }
@@ -166,9 +218,12 @@ static int64_t next_look(const struct agent *agent)
 static void wait_for_more(struct agent *agent, int64_t now)
 {
 	int64_t timeout = next_look(agent);
-	int64_t due = consul_services_due(agent->services);
+	int64_t due = agent->relieved ? INT64_MAX : consul_services_due(agent->services);
+	int64_t election_due = consul_election_due(agent->election);
 	unsigned count = consul_workers_descriptors(agent->workers, agent->descriptors, (unsigned) agent->board->workers);
 	agent->descriptors[count++] = (struct curl_waitfd){.fd = agent->signals, .events = CURL_WAIT_POLLIN};
+	if (election_due < due)
+		due = election_due;
 	if (due < now + timeout)
 		timeout = due > now ? due - now : 0;
 	if (!consul_http_wait(agent->http, agent->descriptors, count, (int) timeout)) {

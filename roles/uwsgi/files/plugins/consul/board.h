@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "health.h"
+#include "leader.h"
 
 #define CONSUL_NONCE_LENGTH 32
 
@@ -18,8 +19,10 @@ struct consul_board {
 	_Atomic int mode; /* enum consul_mode, by the master */
 	_Atomic bool stopping; /* by the master */
 	_Atomic bool replaced; /* this master is about to become another program, by the master */
+	_Atomic bool relieve, dismiss; /* the master has to tell it to the predecessor, by the agent process */
 	_Atomic bool took_over; /* nothing of a predecessor is left to do, by the agent process */
 	struct consul_health health; /* by the workers */
+	struct consul_leader leader; /* by the agent process */
 	int services;
 	_Atomic bool *present; /* service 0 to n-1: it is registered, by the agent process */
 	int workers;

@@ -26,6 +26,7 @@ struct consul_call {
 	int64_t deadline;
 	size_t tried, tries;
 	long share_ms; /* the most that one agent may take */
+	bool once;
 	consul_answered answered;
 	void *context;
 };
@@ -53,6 +54,11 @@ const struct consul_connection *consul_client_connection(const struct consul_cli
 long consul_client_patience(const struct consul_client *client)
 {
 	return client->connection->timeout_ms * (long) client->connection->agents_count;
+}
+
+unsigned consul_client_token(const struct consul_client *client)
+{
+	return consul_token_version(client->token);
 }
 
 size_t consul_client_agent(const struct consul_client *client)
@@ -91,6 +97,7 @@ static bool try_agent(struct consul_call *call)
 		.body_length = call->body_length,
 		.timeout_ms = share < call->share_ms ? (long) share + 1 : call->share_ms,
 		.most = call->most,
+		.once = call->once,
 	};
 	call->exchange = consul_http_start(client->http, &target, &request, call_answered, call);
 	return call->exchange != NULL;
@@ -119,8 +126,11 @@ static void call_answered(void *context, const struct consul_answer *answer)
 	call->exchange = NULL; /* it ends after this */
 	if (failed) {
 		call->tried++;
-		if (try_agent(call))
+		if ((!call->once || answer->unsent) && try_agent(call))
 			return;
+		/* The next one that must not be done twice begins with another agent, or it would fail like this one. */
+		if (call->once)
+			call->client->current = agent_of(call);
 	} else {
 		call->client->current = agent_of(call);
 	}
@@ -143,6 +153,7 @@ static struct consul_call *start(struct consul_client *client, const struct cons
 	call->deadline = consul_now() + request->timeout_ms;
 	call->tries = tries;
 	call->share_ms = share_ms;
+	call->once = request->once;
 	call->answered = answered;
 	call->context = context;
 	if (try_agent(call))

@@ -17,10 +17,14 @@ const struct consul_connection *consul_client_connection(const struct consul_cli
 /* The most that a call takes when every agent takes its whole time. */
 long consul_client_patience(const struct consul_client *client);
 
+/* Changes whenever requests carry another token. */
+unsigned consul_client_token(const struct consul_client *client);
+
 /* Changes when another agent answers than the one that did before: what still waits for that one may wait in vain. */
 size_t consul_client_agent(const struct consul_client *client);
 
-/* `request.timeout_ms` is the most that all agents together may take; each has the connection's time-out. `answered` is called once, from
+/* Goes to the next agent when one fails; a request that must not be done twice, only when it certainly was not sent.
+ * `request.timeout_ms` is the most that all agents together may take; each has the connection's time-out. `answered` is called once, from
  * consul_http_wait(); the call is gone by then. NULL: no exchange could be started. */
 struct consul_call *consul_call_start(struct consul_client *client, const struct consul_request *request, consul_answered answered, void *context);
 

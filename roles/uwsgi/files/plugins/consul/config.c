@@ -87,6 +87,11 @@ char *consul_config_identity(const struct consul_config *config)
 		free(identity);
 		identity = longer;
 	}
+	if (config->election.name) {
+		char *longer = consul_format("%selection %s\n", identity, config->election.key);
+		free(identity);
+		identity = longer;
+	}
 	return identity;
 }
 

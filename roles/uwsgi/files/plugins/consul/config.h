@@ -105,7 +105,7 @@ char *consul_config_complete(struct consul_config *config, const char *node, con
 /* Is there anything that an agent process has to do? */
 bool consul_config_is_active(const struct consul_config *config);
 
-/* The ids of all services, which tell a registration from that of another instance; the caller frees it. */
+/* The ids of all services and the key of the election, which tell whether another process speaks for the same; the caller frees it. */
 char *consul_config_identity(const struct consul_config *config);
 
 void consul_config_clear(struct consul_config *config);

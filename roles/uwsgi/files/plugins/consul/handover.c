@@ -8,6 +8,7 @@
 
 /* Not UWSGI_...: the core takes those for options. */
 #define VARIABLE "CONSUL_PLUGIN_HANDOVER"
+#define LEADERSHIP "CONSUL_PLUGIN_LEADERSHIP"
 
 /* Only a child of this very process can be its predecessor: whatever else the environment says is not for us. */
 static bool is_our_child(pid_t pid)
@@ -31,42 +32,45 @@ static void parse(const char *text, struct consul_predecessor *predecessor)
 void consul_handover_take(struct consul_predecessor *predecessor)
 {
 	const char *text = getenv(VARIABLE);
+	const char *leadership = getenv(LEADERSHIP);
 	memset(predecessor, 0, sizeof(*predecessor));
-	if (!text)
-		return;
-	parse(text, predecessor);
-	if (unsetenv(VARIABLE))
+	if (text)
+		parse(text, predecessor);
+	if (predecessor->pid && leadership)
+		predecessor->leadership = consul_format("%s", leadership);
+	if (unsetenv(VARIABLE) || unsetenv(LEADERSHIP))
 		uwsgi_error("[consul] unsetenv()");
 }
 
-void consul_handover_leave(pid_t pid, const char *nonce, const char *ids)
+void consul_handover_leave(pid_t pid, const char *nonce, const char *leadership, const char *ids)
 {
 	char *text = consul_format("%d %s %s", (int) pid, nonce, ids);
-	if (setenv(VARIABLE, text, 1))
+	if (setenv(VARIABLE, text, 1) || (leadership && setenv(LEADERSHIP, leadership, 1)))
 		uwsgi_error("[consul] setenv()");
 	free(text);
 }
 
-static void tell(struct consul_predecessor *predecessor, int signum)
+static bool tell(struct consul_predecessor *predecessor, int signum)
 {
-	if (predecessor->pid && kill(predecessor->pid, signum) && errno != ESRCH)
-		uwsgi_error("[consul] kill()");
+	bool told = !predecessor->pid || !kill(predecessor->pid, signum) || errno != EPERM;
 	consul_predecessor_clear(predecessor);
+	return told;
 }
 
-void consul_predecessor_dismiss(struct consul_predecessor *predecessor)
+bool consul_predecessor_dismiss(struct consul_predecessor *predecessor)
 {
-	tell(predecessor, CONSUL_SIGNAL_LEAVE);
+	return tell(predecessor, CONSUL_SIGNAL_LEAVE);
 }
 
-void consul_predecessor_relieve(struct consul_predecessor *predecessor)
+bool consul_predecessor_relieve(struct consul_predecessor *predecessor)
 {
-	tell(predecessor, CONSUL_SIGNAL_RELIEVED);
+	return tell(predecessor, CONSUL_SIGNAL_RELIEVED);
 }
 
 void consul_predecessor_clear(struct consul_predecessor *predecessor)
 {
 	free(predecessor->nonce);
 	free(predecessor->ids);
+	free(predecessor->leadership);
 	memset(predecessor, 0, sizeof(*predecessor));
 }

@@ -11,15 +11,17 @@ struct consul_predecessor {
 	pid_t pid; /* 0: there is none */
 	char *nonce;
 	char *ids; /* of its services */
+	char *leadership; /* of its election, or NULL */
 };
 
 /* Takes what the previous life of this process left, so that neither apps nor vassals see it. Once, as early as possible. */
 void consul_handover_take(struct consul_predecessor *predecessor);
-void consul_handover_leave(pid_t pid, const char *nonce, const char *ids);
+void consul_handover_leave(pid_t pid, const char *nonce, const char *leadership, const char *ids);
 
-/* What a predecessor is told. Both leave; only the first one deregisters what is still its own. */
-void consul_predecessor_dismiss(struct consul_predecessor *predecessor);
-void consul_predecessor_relieve(struct consul_predecessor *predecessor);
+/* What a predecessor is told: to deregister what is still its own and end, or just to end. False when this process has no right to tell it: then the
+ * master has. */
+bool consul_predecessor_dismiss(struct consul_predecessor *predecessor);
+bool consul_predecessor_relieve(struct consul_predecessor *predecessor);
 void consul_predecessor_clear(struct consul_predecessor *predecessor);
 
 #endif

@@ -113,6 +113,16 @@ static bool only_http(CURL *easy)
 #endif
 }
 
+/* A resolver that does not answer must not hold up the end of a request whose time is over. */
+static bool leave_resolver(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+	return !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#else
+	return easy != NULL;
+#endif
+}
+
 static bool set_file(CURL *easy, CURLoption option, const char *path)
 {
 	return !path || !curl_easy_setopt(easy, option, path);
@@ -129,7 +139,7 @@ static bool set_tls(CURL *easy, const struct consul_connection *connection)
 /* Neither a proxy nor .netrc nor a redirect may have a say in where the token goes. */
 static bool set_rules(CURL *easy, const struct consul_address *agent, long timeout_ms, long connect_ms)
 {
-	return only_http(easy) && !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
+	return only_http(easy) && leave_resolver(easy) && !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) &&
 	       !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms < connect_ms ? timeout_ms : connect_ms) &&
@@ -158,6 +168,12 @@ static bool set_request(struct consul_exchange *exchange, const struct consul_ad
 	return good;
 }
 
+/* On a connection that was kept libcurl itself sends a request again when the agent closes without an answer. */
+static bool set_once(CURL *easy, bool once)
+{
+	return !once || !curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+}
+
 static struct consul_exchange *exchange_new(struct consul_http *http, const struct consul_target *target, const struct consul_request *request)
 {
 	struct consul_exchange *exchange = consul_allocate(1, sizeof(*exchange));
@@ -182,7 +198,7 @@ struct consul_exchange *consul_http_start(struct consul_http *http, const struct
 	exchange->answered = answered;
 	exchange->context = context;
 	if (exchange->easy && set_request(exchange, target->agent) && set_callbacks(exchange) &&
-	    set_rules(exchange->easy, target->agent, request->timeout_ms, target->connection->timeout_ms) &&
+	    set_once(exchange->easy, request->once) && set_rules(exchange->easy, target->agent, request->timeout_ms, target->connection->timeout_ms) &&
 	    set_tls(exchange->easy, target->connection) && add_headers(exchange, target->token) && !curl_multi_add_handle(http->multi, exchange->easy))
 		return exchange;
 	consul_exchange_cancel(exchange);
@@ -219,6 +235,16 @@ static char *describe(const struct consul_exchange *exchange, CURLcode result)
 	return exchange->error[0] ? consul_format("%s (%s)%s", words, exchange->error, after) : consul_format("%s%s", words, after);
 }
 
+/* Either alone would do; what a request of two writes costs is worth a second look. */
+static bool was_not_sent(CURL *easy)
+{
+	curl_off_t begun = 1;
+	long sent = 1;
+	curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &begun);
+	curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
+	return !begun && !sent;
+}
+
 static void deliver(CURL *easy, CURLcode result)
 {
 	struct consul_exchange *exchange = NULL;
@@ -232,6 +258,7 @@ static void deliver(CURL *easy, CURLcode result)
 	answer.length = exchange->length;
 	answer.index = exchange->index;
 	answer.agent = exchange->agent;
+	answer.unsent = !answer.status && was_not_sent(easy);
 	if (exchange->traced)
 		consul_log("%s %s at %s: %ld %s", exchange->method, exchange->path, exchange->agent, answer.status, answer.error);
 	exchange->answered(exchange->context, &answer);
@@ -239,17 +266,30 @@ static void deliver(CURL *easy, CURLcode result)
 	consul_exchange_cancel(exchange);
 }
 
+static bool deliver_all(struct consul_http *http)
+{
+	CURLMsg *message;
+	int left;
+	bool any = false;
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		deliver(message->easy_handle, message->data.result);
+		any = true;
+	}
+	return any;
+}
+
 bool consul_http_wait(struct consul_http *http, struct curl_waitfd *others, unsigned count, int timeout_ms)
 {
-	int running, left;
-	CURLMsg *message;
-	/* What was just started has to get going before there is something to wait for. */
+	int running;
+	/* What was just started has to get going before there is something to wait for. It may be over by then, and nothing would end the waiting. */
 	curl_multi_perform(http->multi, &running);
+	if (deliver_all(http))
+		return true;
 	if (curl_multi_poll(http->multi, others, count, timeout_ms, NULL))
 		return false;
 	curl_multi_perform(http->multi, &running);
-	while ((message = curl_multi_info_read(http->multi, &left)))
-		if (message->msg == CURLMSG_DONE)
-			deliver(message->easy_handle, message->data.result);
+	deliver_all(http);
 	return true;
 }

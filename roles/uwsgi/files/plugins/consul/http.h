@@ -21,6 +21,7 @@ struct consul_answer {
 	uint64_t index; /* X-Consul-Index, 0 where there is none */
 	const char *error;
 	const char *agent; /* whose answer it is */
+	bool unsent; /* the agent has certainly not seen the request */
 };
 
 typedef void (*consul_answered)(void *context, const struct consul_answer *answer);
@@ -32,6 +33,7 @@ struct consul_request {
 	size_t body_length; /* 0: that of a text */
 	long timeout_ms;
 	size_t most; /* bytes of an answer, 0: what small answers need */
+	bool once; /* it must not be done twice: sent again only after it was certainly not sent */
 };
 
 /* Where an exchange goes, and with what rights. All must outlive it. */

@@ -34,7 +34,7 @@ json_t *consul_json_duration(long milliseconds)
 
 char *consul_json_text(json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT);
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	json_decref(value);
 	if (!text)
 		consul_allocation_failed();

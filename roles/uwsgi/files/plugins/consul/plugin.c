@@ -5,12 +5,17 @@
 #include "abi.h"
 #include "config.h"
 #include "handover.h"
+#include "leader_cron.h"
 #include "option_table.h"
 #include "options.h"
 #include "port.h"
+#include "python.h"
+#include "rpc.h"
 #include "status_thread.h"
 #include "stop.h"
 #include "supervisor.h"
+
+extern struct uwsgi_plugin consul_plugin;
 
 static struct consul_config config;
 static struct consul_predecessor predecessor;
@@ -57,10 +62,20 @@ static void sockets_bound(void)
 		uwsgi_error("[consul] set-up");
 		exit(1);
 	}
+	consul_leader_cron_add(&config.election);
+}
+
+/* Every app may ask Consul, also one of an instance that registers nothing. */
+static void apps_next(void)
+{
+	sockets_bound();
+	consul_rpc_register(&consul_plugin, &config.connection, config.services_count ? consul_supervisor_health() : NULL);
+	consul_python_extend();
 }
 
 static void master_turns(void)
 {
+	consul_rpc_master_turns();
 	if (!consul_config_is_active(&config))
 		return;
 	if (!turning) {
@@ -87,7 +102,8 @@ __attribute__((visibility("default"))) struct uwsgi_plugin consul_plugin = {
 	.options = consul_option_table,
 	.on_load = loaded,
 	.init = options_known,
-	.preinit_apps = sockets_bound,
+	.preinit_apps = apps_next,
+	.rpc = consul_rpc_run,
 	.post_fork = consul_supervisor_forget,
 	.master_cycle = master_turns,
 	.master_cleanup = master_ends,

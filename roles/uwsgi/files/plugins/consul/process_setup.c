@@ -34,7 +34,7 @@ static void leave_stdin(void)
 static bool close_inherited(int *kept)
 {
 	leave_stdin();
-	if (*kept != KEPT && dup2(*kept, KEPT) < 0)
+	if (*kept != KEPT && dup3(*kept, KEPT, O_CLOEXEC) < 0)
 		return false;
 	*kept = KEPT;
 	close_from(KEPT + 1);

@@ -26,6 +26,7 @@ struct consul_service {
 	bool unproven; /* registered, and no update has been accepted since */
 	bool told; /* `told_state` is what the agent has */
 	enum consul_state told_state;
+	unsigned token; /* with which it was registered */
 	struct consul_verdict verdict; /* what the call under way tells */
 	int64_t due;
 	unsigned failures;
@@ -128,6 +129,7 @@ static void registered(void *context, const struct consul_answer *answer)
 	service->phase = PRESENT;
 	service->unknown = false;
 	service->unproven = true;
+	service->token = consul_client_token(service->client);
 	service->told = false; /* an existing check keeps its state and note: tell ours */
 	service->due = 0;
 }
@@ -153,17 +155,21 @@ static void updated(void *context, const struct consul_answer *answer)
 		return;
 	}
 	if (answer->status != 200) {
+		/* The agent brings the service to the catalog with the token of its registration: with another one that has to be made again. */
+		service->unknown |= answer->status == 403;
 		failed(service, answer);
 		return;
 	}
 	succeeded(service);
+	if (service->token != consul_client_token(service->client))
+		service->unknown = true;
 	if (service->told && service->told_state != service->verdict.state)
 		consul_log("%s: %s -> %s (%s)", service->config->id, consul_state_name(service->told_state), consul_state_name(service->verdict.state),
 			   service->verdict.note);
 	service->unproven = false;
 	service->told = true;
 	service->told_state = service->verdict.state;
-	service->due = consul_now() + service->config->ttl_ms / 3;
+	service->due = service->unknown ? 0 : consul_now() + service->config->ttl_ms / 3;
 }
 
 static void register_now(struct consul_service *service)

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "config.h"
 #include "handover.h"
+#include "leader.h"
 
 /* An agent process that dies soon, again and again, is started at growing intervals. */
 #define RESTART_MS 1000
@@ -40,7 +41,17 @@ bool consul_supervisor_prepare(struct consul_config *config, struct consul_prede
 	supervisor.config = config;
 	supervisor.predecessor = predecessor;
 	supervisor.board = consul_board_new(nonce, uwsgi.numproc, (int) config->services_count);
-	return supervisor.board != NULL;
+	if (!supervisor.board)
+		return false;
+	consul_leader_attach(&config->election, &supervisor.board->leader);
+	if (inherited && predecessor->leadership)
+		consul_leader_inherit(&supervisor.board->leader, predecessor->leadership);
+	return true;
+}
+
+struct consul_health *consul_supervisor_health(void)
+{
+	return &supervisor.board->health;
 }
 
 static bool child_is_done(int timeout_ms)
@@ -112,8 +123,17 @@ bool consul_supervisor_is_stopping(void)
 	return uwsgi_instance_is_dying || (uwsgi_instance_is_reloading && uwsgi.exit_on_reload);
 }
 
+static void tell_predecessor(void)
+{
+	if (atomic_exchange(&supervisor.board->relieve, false))
+		consul_predecessor_relieve(supervisor.predecessor);
+	if (atomic_exchange(&supervisor.board->dismiss, false))
+		consul_predecessor_dismiss(supervisor.predecessor);
+}
+
 void consul_supervisor_cycle(void)
 {
+	tell_predecessor();
 	consul_board_publish(supervisor.board, consul_supervisor_is_stopping());
 	if (consul_supervisor_is_stopping()) {
 		consul_supervisor_stop();
@@ -157,8 +177,10 @@ void consul_supervisor_forget(void)
 
 void consul_supervisor_hand_over(void)
 {
+	char *leadership = supervisor.child ? consul_leader_hand_over(&supervisor.board->leader) : NULL;
 	atomic_store(&supervisor.board->mode, CONSUL_RELOADING);
 	atomic_store(&supervisor.board->replaced, true);
 	if (supervisor.child)
-		consul_handover_leave(supervisor.child, supervisor.board->nonce, supervisor.ids);
+		consul_handover_leave(supervisor.child, supervisor.board->nonce, leadership, supervisor.ids);
+	free(leadership);
 }

@@ -6,10 +6,14 @@
 #include <stdbool.h>
 
 struct consul_config;
+struct consul_health;
 struct consul_predecessor;
 
 /* In the process that will be the master, before it forks anything. Both arguments must live as long. False: no memory, no random bytes. */
 bool consul_supervisor_prepare(struct consul_config *config, struct consul_predecessor *predecessor);
+
+/* Where workers put the app's own verdict. */
+struct consul_health *consul_supervisor_health(void);
 
 /* At each turn of the master's loop. */
 void consul_supervisor_cycle(void);

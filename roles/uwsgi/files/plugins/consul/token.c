@@ -10,6 +10,7 @@ struct consul_token {
 	char *path;
 	char *value;
 	struct stat seen; /* what the file was when it was last read */
+	unsigned version;
 	bool troubled; /* said once in the log */
 };
 
@@ -111,9 +112,15 @@ const char *consul_token_value(struct consul_token *token)
 	char *value = read_token(token->path, &trouble);
 	report(token, trouble);
 	if (value) {
+		token->version += !token->value || strcmp(token->value, value);
 		forget(token->value);
 		token->value = value;
 		token->seen = now;
 	}
 	return token->value;
+}
+
+unsigned consul_token_version(const struct consul_token *token)
+{
+	return token->version;
 }

@@ -17,4 +17,7 @@ void consul_token_free(struct consul_token *token);
 /* The value, read again when the file has changed; the last good one while it can't be read; NULL when there is none. */
 const char *consul_token_value(struct consul_token *token);
 
+/* Changes whenever the value does. */
+unsigned consul_token_version(const struct consul_token *token);
+
 #endif
