@@ -26,6 +26,10 @@ def test_the_server_has_ui_and_connect_and_clients_have_neither(lab: Any) -> Non
     assert not lab.api("web1", "/v1/agent/self")["DebugConfig"]["UIConfig"]["Enabled"]
 
 
+def test_an_agent_takes_the_connections_of_many_vassals(lab: Any) -> None:
+    assert lab.api("web1", "/v1/agent/self")["DebugConfig"]["HTTPMaxConnsPerClient"] == 2000
+
+
 def test_services_are_run_by_what_the_host_has(lab: Any) -> None:
     for name in ("consul", "uwsgi-emperor"):
         service = lab.host("web1").service(name)

@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -158,6 +159,19 @@ def test_everything_killed_is_critical_after_the_ttl(consul: Agent, build: Build
     for pid in everybody:
         os.kill(pid, signal.SIGKILL)
     wait_state(consul, name, "critical", within=4.0)
+
+
+def test_what_was_killed_is_removed_at_last(consul_agents: Callable[..., Agent], debian: Build, start: Start, name: str) -> None:
+    """A minute is the least that Consul takes; what it does once in 30 s it does each second here."""
+    agent = consul_agents({"check_reap_interval": "1s"})
+    instance = start(
+        debian,
+        {"consul-agent": agent.address, "consul-service-name": name, "consul-check-ttl": "1s", "consul-check-deregister-after": "1m"},
+    )
+    wait_state(agent, name, "passing")
+    instance.kill_all()
+    wait_state(agent, name, "critical", within=3.0)
+    wait_state(agent, name, "absent", within=75.0)
 
 
 def test_agent_process_killed_comes_back(consul: Agent, build: Build, start: Start, name: str) -> None:

@@ -27,7 +27,7 @@ json_t *consul_kv_item(const json_t *entry)
 {
 	const json_t *key = json_object_get(entry, "Key"), *flags = json_object_get(entry, "Flags"), *index = json_object_get(entry, "ModifyIndex");
 	const json_t *session = json_object_get(entry, "Session");
-	if (!json_is_string(key) || !json_is_number(flags) || !json_is_integer(index))
+	if (!json_is_string(key) || !json_is_number(flags) || !json_is_number(index))
 		return NULL;
 	json_t *item = consul_json(json_object());
 	consul_json_set(item, "key", json_copy((json_t *) key));
@@ -36,7 +36,7 @@ json_t *consul_kv_item(const json_t *entry)
 		return NULL;
 	}
 	consul_json_set(item, "flags", json_copy((json_t *) flags));
-	consul_json_set(item, "index", json_copy((json_t *) index));
+	consul_json_set(item, "index", json_integer((json_int_t) json_number_value(index)));
 	consul_json_set(item, "session", json_is_string(session) ? json_copy((json_t *) session) : json_null());
 	return item;
 }
