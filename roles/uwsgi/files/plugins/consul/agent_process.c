@@ -5,6 +5,8 @@
 #include <sys/signalfd.h>
 
 #include "board.h"
+#include "cache.h"
+#include "cache_lock.h"
 #include "candidate.h"
 #include "client.h"
 #include "clock.h"
@@ -16,6 +18,7 @@
 #include "process_setup.h"
 #include "registration.h"
 #include "services.h"
+#include "watches.h"
 #include "workers.h"
 
 /* How often the workers' table is looked at: it can't wake anybody up. Their death does, at once. */
@@ -40,6 +43,8 @@ struct agent {
 	struct consul_services *services;
 	struct consul_candidate candidate;
 	struct consul_election *election;
+	struct uwsgi_cache *cache; /* NULL: nobody asked for any */
+	struct consul_watches *watches;
 	struct curl_waitfd *descriptors;
 	int64_t replaced_since; /* 0: it was not */
 	bool leaving; /* the election first, then the services */
@@ -50,11 +55,16 @@ struct agent {
 	bool ended;
 };
 
+static void publish_election(void *cache, const char *key, const char *item)
+{
+	consul_cache_set(cache, key, item, strlen(item));
+}
+
 static bool agent_open(struct agent *agent)
 {
 	agent->signals = consul_signal_descriptor(CONSUL_SIGNAL_LEAVE, CONSUL_SIGNAL_RELIEVED);
-	/* One connection is all that exchanges one after the other need; a second is the next agent's. */
-	agent->http = agent->signals < 0 ? NULL : consul_http_new(2);
+	/* One connection is all that exchanges one after the other need; a second is the next agent's. Each watch has one of its own. */
+	agent->http = agent->signals < 0 ? NULL : consul_http_new(2 + (long) agent->config->watches_count);
 	if (!agent->http) {
 		consul_log("the agent process could not be set up");
 		return false;
@@ -65,7 +75,8 @@ static bool agent_open(struct agent *agent)
 	agent->liveness = consul_liveness_new(agent->config, agent->board, agent->workers);
 	agent->services = consul_services_new(agent->config, agent->http, agent->client, &agent->identity, agent->board->present);
 	agent->candidate = (struct consul_candidate){agent->board->nonce, uwsgi.hostname, agent->identity.master};
-	agent->election = consul_election_new(agent->config, agent->client, &agent->candidate, &agent->board->leader, NULL, NULL);
+	agent->election = consul_election_new(agent->config, agent->client, &agent->candidate, &agent->board->leader, publish_election, agent->cache);
+	agent->watches = consul_watches_new(agent->config, agent->client, agent->cache, agent->board, consul_client_patience(agent->client));
 	agent->descriptors = consul_allocate((size_t) agent->board->workers + 1, sizeof(*agent->descriptors));
 	return true;
 }
@@ -73,6 +84,7 @@ static bool agent_open(struct agent *agent)
 static void agent_close(struct agent *agent)
 {
 	consul_election_free(agent->election);
+	consul_watches_free(agent->watches);
 	consul_services_free(agent->services);
 	consul_liveness_free(agent->liveness);
 	consul_workers_free(agent->workers);
@@ -118,6 +130,7 @@ static void leave(struct agent *agent)
 	agent->leaving = true;
 	agent->claims = has_same_services(agent);
 	agent->end_by = consul_now() + agent->config->stop_ms;
+	consul_watches_stop(agent->watches);
 	end_predecessor(agent);
 	consul_election_leave(agent->election, agent->config->stop_ms / 2);
 }
@@ -146,8 +159,11 @@ static void watch_replacement(struct agent *agent, int64_t now)
 {
 	if (!atomic_load(&agent->board->replaced))
 		return;
-	if (!agent->replaced_since)
+	if (!agent->replaced_since) {
 		agent->replaced_since = now;
+		/* Nobody reads our cache any more, and changes are our successor's to act upon. */
+		consul_watches_stop(agent->watches);
+	}
 	if (now - agent->replaced_since >= REPLACED_MS && !agent->leaving) {
 		consul_log("nobody took over since the reload");
 		leave(agent);
@@ -202,6 +218,7 @@ static void attend(struct agent *agent, int64_t now)
 	consul_election_tick(agent->election, standing(agent, verdict), now);
 	if (!agent->relieved)
 		consul_services_tick(agent->services, verdict, now);
+	consul_watches_tick(agent->watches, now);
 	if (agent->leaving || agent->relieved)
 		go(agent, now);
 	else
@@ -220,10 +237,13 @@ static void wait_for_more(struct agent *agent, int64_t now)
 	int64_t timeout = next_look(agent);
 	int64_t due = agent->relieved ? INT64_MAX : consul_services_due(agent->services);
 	int64_t election_due = consul_election_due(agent->election);
+	int64_t watches_due = consul_watches_due(agent->watches);
 	unsigned count = consul_workers_descriptors(agent->workers, agent->descriptors, (unsigned) agent->board->workers);
 	agent->descriptors[count++] = (struct curl_waitfd){.fd = agent->signals, .events = CURL_WAIT_POLLIN};
 	if (election_due < due)
 		due = election_due;
+	if (watches_due < due)
+		due = watches_due;
 	if (due < now + timeout)
 		timeout = due > now ? due - now : 0;
 	if (!consul_http_wait(agent->http, agent->descriptors, count, (int) timeout)) {
@@ -247,10 +267,12 @@ void consul_agent_process_run(struct consul_config *config, struct consul_board 
 		.board = board,
 		.predecessor = predecessor,
 		.leash = leash,
+		.cache = uwsgi_cache_by_name(config->cache),
 		.identity = {.nonce = board->nonce, .version = UWSGI_VERSION, .mode = mode_of_workers(), .master = (int) master},
 	};
 	if (!consul_process_setup(&agent.leash, master) || !agent_open(&agent))
 		_exit(1);
+	consul_cache_set_heir(master);
 	srandom((unsigned) getpid() ^ (unsigned) consul_now());
 	while (!agent.ended) {
 		int64_t now = consul_now();

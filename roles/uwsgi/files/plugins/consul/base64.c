@@ -1,39 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base64.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdint.h>
 
-#include "memory.h"
-
-#define DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-/* Its value, or 64 for what is no digit. */
-static unsigned digit_value(char digit)
+static int digit(char letter)
 {
-	const char *found = digit ? strchr(DIGITS, digit) : NULL;
-	return found ? (unsigned) (found - DIGITS) : 64;
+	if (letter >= 'A' && letter <= 'Z')
+		return letter - 'A';
+	if (letter >= 'a' && letter <= 'z')
+		return letter - 'a' + 26;
+	if (letter >= '0' && letter <= '9')
+		return letter - '0' + 52;
+	return letter == '+' ? 62 : letter == '/' ? 63 : -1;
 }
 
-char *consul_base64_decode(const char *text, size_t *length)
+/* Four letters are three bytes; 0 for what are none. */
+static size_t decode_group(const char *text, unsigned char *bytes)
 {
-	size_t digits = strlen(text);
-	unsigned bits = 0;
-	if (digits % 4)
-		return NULL;
-	while (digits && text[digits - 1] == '=' && digits % 4 != 2)
-		digits--;
-	char *bytes = consul_allocate(digits / 4 * 3 + 3, 1);
-	*length = 0;
-	for (size_t i = 0; i < digits; i++) {
-		unsigned value = digit_value(text[i]);
-		if (value == 64) {
-			free(bytes);
-			return NULL;
-		}
-		bits = bits << 6 | value;
-		if (i % 4)
-			bytes[(*length)++] = (char) (bits >> (6 - 2 * (i % 4)));
+	size_t letters = text[3] != '=' ? 4 : text[2] != '=' ? 3 : 2;
+	uint32_t bits = 0;
+	for (size_t i = 0; i < 4; i++) {
+		int value = i < letters ? digit(text[i]) : 0;
+		if (value < 0)
+			return 0;
+		bits = bits << 6 | (uint32_t) value;
 	}
-	return bytes;
+	for (size_t i = 0; i + 1 < letters; i++)
+		bytes[i] = (unsigned char) (bits >> (16 - 8 * i));
+	return letters - 1;
+}
+
+bool consul_base64_decode(const char *text, size_t length, unsigned char *bytes, size_t *count)
+{
+	*count = 0;
+	if (length % 4)
+		return false;
+	for (size_t i = 0; i < length; i += 4) {
+		size_t got = decode_group(text + i, bytes + *count);
+		if (!got || (got < 3 && i + 4 < length))
+			return false;
+		*count += got;
+	}
+	return true;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
- * How Consul's JSON holds the values of keys. */
+ * How Consul writes the values of keys. */
 #ifndef CONSUL_BASE64_H
 #define CONSUL_BASE64_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* The bytes, ended by a 0 that `length` does not count; the caller frees them. NULL where the text is no base64. */
-char *consul_base64_decode(const char *text, size_t *length);
+/* Decodes into `bytes`, which has room for 3/4 of the text; false for what is no base64 with its padding. */
+bool consul_base64_decode(const char *text, size_t length, unsigned char *bytes, size_t *count);
 
 #endif

@@ -12,6 +12,8 @@
 
 #define CONSUL_NONCE_LENGTH 32
 
+#define CONSUL_SIGNALS 256 /* uWSGI's own, by number */
+
 enum consul_mode { CONSUL_RUNNING, CONSUL_RELOADING };
 
 struct consul_board {
@@ -21,6 +23,8 @@ struct consul_board {
 	_Atomic bool replaced; /* this master is about to become another program, by the master */
 	_Atomic bool relieve, dismiss; /* the master has to tell it to the predecessor, by the agent process */
 	_Atomic bool took_over; /* nothing of a predecessor is left to do, by the agent process */
+	_Atomic bool reload_wanted; /* set by the agent process, cleared by the master */
+	_Atomic uint64_t signals[CONSUL_SIGNALS / 64]; /* to be raised; a bit each, set and cleared in the same way */
 	struct consul_health health; /* by the workers */
 	struct consul_leader leader; /* by the agent process */
 	int services;

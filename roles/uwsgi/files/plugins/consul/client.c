@@ -16,6 +16,7 @@ struct consul_client {
 	const struct consul_connection *connection;
 	struct consul_token *token;
 	size_t current; /* the agent that answered last */
+	struct consul_contact contact;
 };
 
 struct consul_call {
@@ -27,6 +28,7 @@ struct consul_call {
 	size_t tried, tries;
 	long share_ms; /* the most that one agent may take */
 	bool once;
+	bool patient; /* one agent holds it for long: that it fails says nothing of the others */
 	consul_answered answered;
 	void *context;
 };
@@ -64,6 +66,11 @@ unsigned consul_client_token(const struct consul_client *client)
 size_t consul_client_agent(const struct consul_client *client)
 {
 	return client->current;
+}
+
+const struct consul_contact *consul_client_contact(const struct consul_client *client)
+{
+	return &client->contact;
 }
 
 static void call_free(struct consul_call *call)
@@ -119,6 +126,18 @@ char *consul_answer_describe(const struct consul_answer *answer)
 	return line;
 }
 
+static void note_contact(struct consul_call *call, const struct consul_answer *answer)
+{
+	struct consul_contact *contact = &call->client->contact;
+	if (answer->status) {
+		contact->away = false;
+		contact->last = consul_unix_time();
+		contact->at = consul_now();
+	} else if (!call->patient) {
+		contact->away = true;
+	}
+}
+
 static void call_answered(void *context, const struct consul_answer *answer)
 {
 	struct consul_call *call = context;
@@ -134,13 +153,14 @@ static void call_answered(void *context, const struct consul_answer *answer)
 	} else {
 		call->client->current = agent_of(call);
 	}
+	note_contact(call, answer);
 	consul_answered answered = call->answered;
 	void *for_whom = call->context;
 	call_free(call);
 	answered(for_whom, answer);
 }
 
-static struct consul_call *start(struct consul_client *client, const struct consul_request *request, size_t tries, long share_ms,
+static struct consul_call *start(struct consul_client *client, const struct consul_request *request, size_t tries, long share_ms, bool patient,
 				 consul_answered answered, void *context)
 {
 	struct consul_call *call = consul_allocate(1, sizeof(*call));
@@ -154,6 +174,7 @@ static struct consul_call *start(struct consul_client *client, const struct cons
 	call->tries = tries;
 	call->share_ms = share_ms;
 	call->once = request->once;
+	call->patient = patient;
 	call->answered = answered;
 	call->context = context;
 	if (try_agent(call))
@@ -164,7 +185,7 @@ static struct consul_call *start(struct consul_client *client, const struct cons
 
 struct consul_call *consul_call_start(struct consul_client *client, const struct consul_request *request, consul_answered answered, void *context)
 {
-	return start(client, request, client->connection->agents_count, client->connection->timeout_ms, answered, context);
+	return start(client, request, client->connection->agents_count, client->connection->timeout_ms, false, answered, context);
 }
 
 struct consul_call *consul_call_wait(struct consul_client *client, const struct consul_request *request, long wait_ms, consul_answered answered,
@@ -173,7 +194,7 @@ struct consul_call *consul_call_wait(struct consul_client *client, const struct 
 	struct consul_request patient = *request;
 	/* Consul adds up to a sixteenth of the time, so that not all come back at once. */
 	patient.timeout_ms = wait_ms + wait_ms / 16 + client->connection->timeout_ms;
-	return start(client, &patient, 1, patient.timeout_ms, answered, context);
+	return start(client, &patient, 1, patient.timeout_ms, true, answered, context);
 }
 
 void consul_call_cancel(struct consul_call *call)

@@ -23,6 +23,14 @@ unsigned consul_client_token(const struct consul_client *client);
 /* Changes when another agent answers than the one that did before: what still waits for that one may wait in vain. */
 size_t consul_client_agent(const struct consul_client *client);
 
+/* Whether any agent answers at all, and be it that it can't help. */
+struct consul_contact {
+	bool away; /* every agent was asked, and none did */
+	double last; /* when one did, in unix time; 0: never yet */
+	int64_t at; /* the same by our own clock */
+};
+const struct consul_contact *consul_client_contact(const struct consul_client *client);
+
 /* Goes to the next agent when one fails; a request that must not be done twice, only when it certainly was not sent.
  * `request.timeout_ms` is the most that all agents together may take; each has the connection's time-out. `answered` is called once, from
  * consul_http_wait(); the call is gone by then. NULL: no exchange could be started. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "core.h"
 #include "election_key.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "ask.h"
+#include "base64.h"
 #include "clock.h"
 #include "json.h"
 #include "leader.h"
@@ -15,6 +18,8 @@
 
 /* An agent that is about to stop answers at once, with nothing new. */
 #define PAUSE_MS 500
+
+#define LONGEST_PAUSE_MS 5000
 
 struct consul_key {
 	struct consul_client *client;
@@ -41,6 +46,7 @@ struct consul_key *consul_key_new(struct consul_client *client, const char *subj
 	key->client = client;
 	key->subject = subject;
 	key->name = name;
+	key->trouble.silent = 2;
 	return key;
 }
 
@@ -72,11 +78,10 @@ void consul_key_free(struct consul_key *key)
 static json_t *decode(const char *base64)
 {
 	size_t length = 0;
-	char *copy = consul_format("%s", base64);
-	char *text = uwsgi_base64_decode(copy, strlen(copy), &length);
-	json_t *value = text ? json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	unsigned char *text = consul_allocate(strlen(base64) + 1, 1);
+	bool good = consul_base64_decode(base64, strlen(base64), text, &length);
+	json_t *value = good ? json_loadb((const char *) text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	free(text);
-	free(copy);
 	if (json_is_object(value))
 		return value;
 	json_decref(value);
@@ -116,7 +121,7 @@ static void was_read(void *context, const struct consul_answer *answer)
 		clear(key);
 	} else if (answer->status != 200 || !take(key, answer)) {
 		consul_trouble_add(&key->trouble, key->subject, answer);
-		key->due = consul_now() + consul_trouble_pause(&key->trouble);
+		key->due = consul_now() + consul_trouble_pause(&key->trouble, LONGEST_PAUSE_MS);
 		key->index = 0; /* and so every agent is asked */
 		return;
 	}

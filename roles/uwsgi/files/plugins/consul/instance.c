@@ -1,98 +1,133 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "instance.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
+#include "memory.h"
 
-static json_t *copy_text(const json_t *object, const char *key)
+static bool is_named(const json_t *object, const char *key)
 {
-	json_t *text = json_object_get(object, key);
-	return json_is_string(text) ? json_incref(text) : json_null();
+	return json_is_string(json_object_get(object, key));
 }
 
-static json_t *copy_object(const json_t *object, const char *key)
+/* The worst of all checks, by Consul's own rule; NULL when they are no checks. */
+static const char *status_of(const json_t *checks)
 {
-	json_t *value = json_object_get(object, key);
-	return json_is_object(value) ? json_incref(value) : json_object();
+	const char *worst = "passing";
+	size_t index;
+	json_t *check;
+	json_array_foreach(checks, index, check) {
+		if (!is_named(check, "CheckID") || !is_named(check, "Status"))
+			return NULL;
+		const char *id = consul_json_string(check, "CheckID"), *status = consul_json_string(check, "Status");
+		if (!strcmp(id, "_node_maintenance") || !strncmp(id, "_service_maintenance:", 21))
+			return "maintenance";
+		if (!strcmp(status, "critical") || (!strcmp(status, "warning") && strcmp(worst, "critical")))
+			worst = !strcmp(status, "critical") ? "critical" : "warning";
+	}
+	return worst;
 }
 
-static json_t *copy_list(const json_t *object, const char *key)
+bool consul_instance_look(const json_t *entry, struct consul_instance *instance)
 {
-	json_t *value = json_object_get(object, key);
-	return json_is_array(value) ? json_incref(value) : json_array();
+	instance->node = json_object_get(entry, "Node");
+	instance->service = json_object_get(entry, "Service");
+	const json_t *checks = json_object_get(entry, "Checks");
+	if (!is_named(instance->node, "Node") || !is_named(instance->node, "Address") || !is_named(instance->service, "Service") ||
+	    !is_named(instance->service, "ID") || !json_is_array(checks))
+		return false;
+	instance->port = json_integer_value(json_object_get(instance->service, "Port"));
+	instance->status = status_of(checks);
+	return instance->status != NULL;
 }
 
-/* Consul leaves out a port that is none. */
-static json_t *copy_port(const json_t *object)
+/* A copy of an object whose keys are sorted, since Consul's are not in the same order in each answer. */
+static json_t *sorted(const json_t *object)
 {
-	json_t *port = json_object_get(object, "Port");
-	return json_is_integer(port) ? json_incref(port) : json_integer(0);
+	json_t *copy = consul_json(json_object());
+	size_t count = json_object_size(object), i = 0;
+	const char **keys = consul_allocate(count, sizeof(*keys));
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *) object, key, value) {
+		size_t at = i++;
+		for (; at && strcmp(keys[at - 1], key) > 0; at--)
+			keys[at] = keys[at - 1];
+		keys[at] = key;
+	}
+	for (i = 0; i < count; i++)
+		consul_json_set(copy, keys[i], json_incref(json_object_get(object, keys[i])));
+	free(keys);
+	return copy;
 }
 
-static json_t *tagged_addresses(const json_t *service)
+static json_t *tags_of(const json_t *service)
 {
+	json_t *tags = json_object_get(service, "Tags");
+	return json_is_array(tags) ? json_incref(tags) : consul_json(json_array());
+}
+
+static json_t *address_of(const struct consul_instance *instance)
+{
+	const char *own = consul_json_string(instance->service, "Address");
+	return consul_json(json_string(*own ? own : consul_json_string(instance->node, "Address")));
+}
+
+static json_t *tagged_addresses_of(const json_t *service)
+{
+	json_t *found = sorted(json_object_get(service, "TaggedAddresses"));
 	json_t *addresses = consul_json(json_object());
 	const char *name;
 	json_t *tagged;
-	json_object_foreach (json_object_get(service, "TaggedAddresses"), name, tagged) {
+	json_object_foreach(found, name, tagged) {
 		json_t *address = consul_json(json_object());
-		consul_json_set(address, "address", copy_text(tagged, "Address"));
-		consul_json_set(address, "port", copy_port(tagged));
+		consul_json_set(address, "address", json_string(consul_json_string(tagged, "Address")));
+		consul_json_set(address, "port", json_integer(json_integer_value(json_object_get(tagged, "Port"))));
 		consul_json_set(addresses, name, address);
 	}
+	json_decref(found);
 	return addresses;
 }
 
-static json_t *weight(const json_t *service, const char *state)
+static json_t *weight(const json_t *weights, const char *key)
 {
-	json_t *value = json_object_get(json_object_get(service, "Weights"), state);
-	return json_is_integer(value) ? json_incref(value) : json_integer(1);
+	json_t *found = json_object_get(weights, key);
+	return consul_json(json_integer(json_is_integer(found) ? json_integer_value(found) : 1));
 }
 
-static json_t *weights(const json_t *service)
+static json_t *weights_of(const json_t *service)
 {
-	json_t *both = consul_json(json_object());
-	consul_json_set(both, "passing", weight(service, "Passing"));
-	consul_json_set(both, "warning", weight(service, "Warning"));
-	return both;
+	const json_t *found = json_object_get(service, "Weights");
+	json_t *weights = consul_json(json_object());
+	consul_json_set(weights, "passing", weight(found, "Passing"));
+	consul_json_set(weights, "warning", weight(found, "Warning"));
+	return weights;
 }
 
-/* The worst of the checks, by Consul's own rule. */
-static const char *status(const json_t *checks)
+static json_t *datacenter_of(const json_t *node)
 {
-	static const char *const states[] = {"passing", "warning", "critical"};
-	size_t worst = 0, i;
-	json_t *check;
-	json_array_foreach (checks, i, check) {
-		const char *id = consul_json_string(check, "CheckID");
-		if (!strcmp(id, "_node_maintenance") || !strncmp(id, "_service_maintenance:", 21))
-			return "maintenance";
-		for (size_t state = worst + 1; state < 3; state++)
-			if (!strcmp(consul_json_string(check, "Status"), states[state]))
-				worst = state;
-	}
-	return states[worst];
+	json_t *datacenter = json_object_get(node, "Datacenter");
+	return json_is_string(datacenter) ? json_incref(datacenter) : json_null();
 }
 
-json_t *consul_instance(const json_t *entry)
+json_t *consul_instance_json(const struct consul_instance *instance)
 {
-	const json_t *node = json_object_get(entry, "Node"), *service = json_object_get(entry, "Service");
-	if (!*consul_json_string(node, "Node") || !*consul_json_string(service, "Service") || !*consul_json_string(service, "ID"))
-		return NULL;
-	json_t *instance = consul_json(json_object());
-	consul_json_set(instance, "node", copy_text(node, "Node"));
-	consul_json_set(instance, "node_address", copy_text(node, "Address"));
-	consul_json_set(instance, "node_meta", copy_object(node, "Meta"));
-	consul_json_set(instance, "datacenter", copy_text(node, "Datacenter"));
-	consul_json_set(instance, "service", copy_text(service, "Service"));
-	consul_json_set(instance, "id", copy_text(service, "ID"));
-	consul_json_set(instance, "address", *consul_json_string(service, "Address") ? copy_text(service, "Address") : copy_text(node, "Address"));
-	consul_json_set(instance, "port", copy_port(service));
-	consul_json_set(instance, "tags", copy_list(service, "Tags"));
-	consul_json_set(instance, "meta", copy_object(service, "Meta"));
-	consul_json_set(instance, "tagged_addresses", tagged_addresses(service));
-	consul_json_set(instance, "weights", weights(service));
-	consul_json_set(instance, "status", json_string(status(json_object_get(entry, "Checks"))));
-	return instance;
+	json_t *object = consul_json(json_object());
+	const json_t *service = instance->service;
+	consul_json_set(object, "node", json_string(consul_json_string(instance->node, "Node")));
+	consul_json_set(object, "node_address", json_string(consul_json_string(instance->node, "Address")));
+	consul_json_set(object, "node_meta", sorted(json_object_get(instance->node, "Meta")));
+	consul_json_set(object, "datacenter", datacenter_of(instance->node));
+	consul_json_set(object, "service", json_string(consul_json_string(service, "Service")));
+	consul_json_set(object, "id", json_string(consul_json_string(service, "ID")));
+	consul_json_set(object, "address", address_of(instance));
+	consul_json_set(object, "port", json_integer(instance->port));
+	consul_json_set(object, "tags", tags_of(service));
+	consul_json_set(object, "meta", sorted(json_object_get(service, "Meta")));
+	consul_json_set(object, "tagged_addresses", tagged_addresses_of(service));
+	consul_json_set(object, "weights", weights_of(service));
+	consul_json_set(object, "status", json_string(instance->status));
+	return object;
 }

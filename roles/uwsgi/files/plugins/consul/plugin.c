@@ -3,12 +3,15 @@
 #include "core.h"
 
 #include "abi.h"
+#include "cache.h"
+#include "cache_handover.h"
 #include "config.h"
 #include "handover.h"
 #include "leader_cron.h"
 #include "option_table.h"
 #include "options.h"
 #include "port.h"
+#include "prefetch.h"
 #include "python.h"
 #include "rpc.h"
 #include "status_thread.h"
@@ -19,6 +22,7 @@ extern struct uwsgi_plugin consul_plugin;
 
 static struct consul_config config;
 static struct consul_predecessor predecessor;
+static struct uwsgi_cache *cache; /* NULL: nothing is watched */
 static bool turning;
 
 /* A wrong value stops the instance: half a registration is worse than none. */
@@ -35,6 +39,7 @@ static void loaded(void)
 {
 	consul_abi_check();
 	consul_handover_take(&predecessor);
+	consul_cache_handover_take();
 }
 
 static int options_known(void)
@@ -44,6 +49,9 @@ static int options_known(void)
 		consul_stop_hook_emperor();
 	else
 		consul_predecessor_dismiss(&predecessor);
+	if (config.watches_count || config.election.name)
+		cache = consul_cache_make(config.cache);
+	consul_cache_handover_read(cache, &config);
 	return 0;
 }
 
@@ -62,6 +70,7 @@ static void sockets_bound(void)
 		uwsgi_error("[consul] set-up");
 		exit(1);
 	}
+	consul_prefetch(&config, cache);
 	consul_leader_cron_add(&config.election);
 }
 
@@ -86,13 +95,20 @@ static void master_turns(void)
 	consul_supervisor_cycle();
 }
 
+static void hand_over(void)
+{
+	consul_supervisor_hand_over();
+	if (cache)
+		consul_cache_handover_leave(cache);
+}
+
 /* The core calls this for a stop as well as for a reload. */
 static void master_ends(void)
 {
 	if (!consul_config_is_active(&config))
 		return;
 	if (uwsgi_instance_is_reloading && !consul_supervisor_is_stopping())
-		consul_supervisor_hand_over();
+		hand_over();
 	else
 		consul_supervisor_stop();
 }

@@ -12,6 +12,7 @@
 static const struct consul_rpc_function *const functions[] = {
 	&consul_rpc_services,	     &consul_rpc_service,	 &consul_rpc_set,	   &consul_rpc_get,	     &consul_rpc_del,	  &consul_rpc_session_create,
 	&consul_rpc_session_destroy, &consul_rpc_session_info, &consul_rpc_session_node, &consul_rpc_session_list, &consul_rpc_health,
+	&consul_rpc_leader,
 };
 
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))

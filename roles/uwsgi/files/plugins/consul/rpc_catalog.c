@@ -55,10 +55,10 @@ static json_t *read_service(const struct consul_answer *answer)
 	size_t i;
 	bool good = entries;
 	json_array_foreach (entries, i, entry) {
-		json_t *instance = consul_instance(entry);
-		if (instance)
-			consul_json_append(instances, instance);
-		good &= instance != NULL;
+		struct consul_instance instance;
+		good = good && consul_instance_look(entry, &instance);
+		if (good)
+			consul_json_append(instances, consul_instance_json(&instance));
 	}
 	json_decref(entries);
 	if (good)

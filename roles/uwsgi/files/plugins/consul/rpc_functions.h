@@ -9,6 +9,6 @@ extern const struct consul_rpc_function consul_rpc_services, consul_rpc_service;
 extern const struct consul_rpc_function consul_rpc_set, consul_rpc_get, consul_rpc_del;
 extern const struct consul_rpc_function consul_rpc_session_create, consul_rpc_session_destroy, consul_rpc_session_info, consul_rpc_session_node,
 	consul_rpc_session_list;
-extern const struct consul_rpc_function consul_rpc_health;
+extern const struct consul_rpc_function consul_rpc_health, consul_rpc_leader;
 
 #endif

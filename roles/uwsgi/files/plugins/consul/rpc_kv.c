@@ -61,20 +61,13 @@ static void ask_get(struct consul_rpc_call *call, struct consul_request *request
 	*path = consul_rpc_where(call, path_of_key(call, GET_NAME), GET_DC, true);
 }
 
-/* Flags have 64 bits without a sign, and Consul's own semaphores use them all: such a number can only be read rounded. */
-static json_t *read_rounded(const struct consul_answer *answer)
-{
-	return json_loadb(answer->body, answer->length, JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, NULL);
-}
-
 static json_t *read_get(const struct consul_answer *answer)
 {
 	if (answer->status == 404)
 		return consul_json(json_null());
-	json_t *entries = consul_rpc_read_list(answer);
-	if (!entries)
-		entries = read_rounded(answer);
-	json_t *item = consul_kv_item(json_array_get(entries, 0));
+	json_t *entries = consul_kv_load(answer->body, answer->length);
+	const json_t *entry = json_array_get(entries, 0);
+	json_t *item = consul_kv_is_entry(entry) ? consul_kv_item(entry) : NULL;
 	json_decref(entries);
 	return item;
 }

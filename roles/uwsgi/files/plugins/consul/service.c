@@ -7,11 +7,9 @@
 #include "config.h"
 #include "memory.h"
 #include "registration.h"
-#include "values.h"
+#include "trouble.h"
 
 #define NEVER INT64_MAX
-#define FIRST_RETRY_MS 250
-#define LONGEST_RETRY_MS 10000
 
 enum phase { WAITING, PRESENT, LEAVING, LEFT };
 
@@ -29,8 +27,7 @@ struct consul_service {
 	unsigned token; /* with which it was registered */
 	struct consul_verdict verdict; /* what the call under way tells */
 	int64_t due;
-	unsigned failures;
-	char *trouble; /* as last logged, or NULL */
+	struct consul_trouble trouble;
 	int64_t leave_by;
 };
 
@@ -56,51 +53,14 @@ static void drop_call(struct consul_service *service)
 void consul_service_free(struct consul_service *service)
 {
 	drop_call(service);
-	free(service->trouble);
+	consul_trouble_clear(&service->trouble);
 	free(service);
-}
-
-/* One line per change: the same trouble again is not news. */
-static void log_trouble(struct consul_service *service, const struct consul_answer *answer)
-{
-	char *key = consul_format("%s %ld", answer->agent, answer->status);
-	if (!service->trouble || strcmp(service->trouble, key)) {
-		char *line = consul_answer_describe(answer);
-		consul_log("%s: %s; trying again", service->config->id, line);
-		free(line);
-	}
-	free(service->trouble);
-	service->trouble = key;
-}
-
-static int64_t retry_delay(const struct consul_service *service)
-{
-	int64_t most = service->config->ttl_ms / 3;
-	int64_t delay = FIRST_RETRY_MS;
-	for (unsigned i = 1; i < service->failures && delay < LONGEST_RETRY_MS; i++)
-		delay *= 2;
-	if (most > LONGEST_RETRY_MS)
-		most = LONGEST_RETRY_MS;
-	if (delay > most)
-		delay = most;
-	/* Many instances lose the same agent at once, and should not come back to it at once. */
-	return delay / 2 + random() % (delay / 2 + 1);
 }
 
 static void failed(struct consul_service *service, const struct consul_answer *answer)
 {
-	service->failures++;
-	service->due = consul_now() + retry_delay(service);
-	log_trouble(service, answer);
-}
-
-static void succeeded(struct consul_service *service)
-{
-	if (service->trouble)
-		consul_log("%s: Consul answers again", service->config->id);
-	free(service->trouble);
-	service->trouble = NULL;
-	service->failures = 0;
+	consul_trouble_add(&service->trouble, service->config->id, answer);
+	service->due = consul_now() + consul_trouble_pause(&service->trouble, service->config->ttl_ms / 3);
 }
 
 static void start(struct consul_service *service, const char *method, char *path, char *body, long most_ms, consul_answered answered)
@@ -122,7 +82,7 @@ static void registered(void *context, const struct consul_answer *answer)
 		return;
 	}
 	if (!service->unproven) {
-		succeeded(service);
+		consul_trouble_end(&service->trouble, service->config->id);
 		consul_log("%s: registered as %s, port %d, at agent %s (%s)", service->config->id, service->config->name, service->config->port,
 			   answer->agent, service->verdict.note);
 	}
@@ -160,7 +120,7 @@ static void updated(void *context, const struct consul_answer *answer)
 		failed(service, answer);
 		return;
 	}
-	succeeded(service);
+	consul_trouble_end(&service->trouble, service->config->id);
 	if (service->token != consul_client_token(service->client))
 		service->unknown = true;
 	if (service->told && service->told_state != service->verdict.state)
@@ -193,7 +153,7 @@ void consul_service_inherit(struct consul_service *service)
 
 static bool is_news(const struct consul_service *service, const struct consul_verdict *verdict)
 {
-	return service->told && !service->failures && service->told_state != verdict->state;
+	return service->told && !service->trouble.failures && service->told_state != verdict->state;
 }
 
 void consul_service_tick(struct consul_service *service, const struct consul_verdict *verdict, int64_t now)

@@ -13,6 +13,9 @@
 #include "trouble.h"
 #include "values.h"
 
+/* The next one who could become the leader must not wait for long. */
+#define LONGEST_PAUSE_MS 5000
+
 struct consul_session {
 	struct consul_client *client;
 	const char *subject;
@@ -33,6 +36,7 @@ struct consul_session *consul_session_new(struct consul_client *client, const ch
 	session->subject = subject;
 	session->body = body;
 	session->renew_ms = renew_ms;
+	session->trouble.silent = 2; /* a check may not have reached the servers yet */
 	return session;
 }
 
@@ -77,7 +81,7 @@ static void failed(struct consul_session *session, const struct consul_answer *a
 		consul_trouble_add(&session->trouble, session->subject, answer);
 	else if (session->trouble.failures < 3)
 		session->trouble.failures++;
-	int64_t pause = consul_trouble_pause(&session->trouble);
+	int64_t pause = consul_trouble_pause(&session->trouble, LONGEST_PAUSE_MS);
 	session->due = consul_now() + (pause < session->renew_ms ? pause : session->renew_ms);
 }
 

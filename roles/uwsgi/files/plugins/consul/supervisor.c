@@ -6,6 +6,7 @@
 
 #include "agent_process.h"
 #include "board.h"
+#include "change.h"
 #include "clock.h"
 #include "config.h"
 #include "handover.h"
@@ -21,6 +22,7 @@ static struct {
 	struct consul_predecessor *predecessor;
 	struct consul_board *board;
 	char *ids; /* of the services */
+	bool reloaded; /* this program has taken another's place */
 	volatile pid_t master; /* a worker that was started late has the master's handlers for a while */
 	volatile pid_t child; /* 0: none */
 	volatile int leash; /* becomes readable when the child has done all it had to do, or is dead */
@@ -38,6 +40,7 @@ bool consul_supervisor_prepare(struct consul_config *config, struct consul_prede
 		memcpy(nonce, predecessor->nonce, sizeof(nonce));
 	else if (!consul_nonce_make(nonce))
 		return false;
+	supervisor.reloaded = predecessor->pid != 0;
 	supervisor.config = config;
 	supervisor.predecessor = predecessor;
 	supervisor.board = consul_board_new(nonce, uwsgi.numproc, (int) config->services_count);
@@ -141,6 +144,7 @@ void consul_supervisor_cycle(void)
 	}
 	if (uwsgi_instance_is_reloading || supervisor.stopped)
 		return;
+	consul_change_act(supervisor.board, supervisor.reloaded);
 	if (supervisor.child && child_is_done(0)) {
 		consul_log("agent process %d is dead, starting another one", (int) supervisor.child);
 		forget_child();

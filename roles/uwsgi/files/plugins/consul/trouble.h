@@ -9,6 +9,7 @@ struct consul_answer;
 
 /* Zeroed where there is none. */
 struct consul_trouble {
+	unsigned silent; /* so many failures in a row are nobody's business */
 	unsigned failures; /* in a row */
 	char *said; /* or NULL */
 };
@@ -19,8 +20,8 @@ void consul_trouble_add(struct consul_trouble *trouble, const char *subject, con
 /* It works again. */
 void consul_trouble_end(struct consul_trouble *trouble, const char *subject);
 
-/* The pause before the next try, with jitter. */
-int64_t consul_trouble_pause(const struct consul_trouble *trouble);
+/* The pause before the next try, with jitter; at most `most` ms. */
+int64_t consul_trouble_pause(const struct consul_trouble *trouble, int64_t most);
 void consul_trouble_clear(struct consul_trouble *trouble);
 
 #endif

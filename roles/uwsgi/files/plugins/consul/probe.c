@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "probe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache.h"
+#include "client.h"
+#include "clock.h"
+#include "config.h"
+#include "json.h"
+#include "memory.h"
+#include "retry.h"
+#include "text.h"
+#include "watch_key.h"
+
+/* No answer of anybody for so long: then we ask. */
+#define SILENCE_MS 5000
+
+struct consul_probe {
+	struct consul_client *client;
+	struct uwsgi_cache *cache;
+	long patience_ms;
+	struct consul_call *call; /* the one under way, or NULL */
+	int64_t due;
+	unsigned failures;
+	bool doubted;
+	char *trouble; /* why no agent answers */
+	bool told, told_away; /* what the item says */
+	size_t told_agent;
+	double since, last;
+};
+
+/* An earlier process of this instance, or of its life before a reload, has told already. */
+static void remember(struct consul_probe *probe)
+{
+	size_t length;
+	char *text = consul_cache_get(probe->cache, CONSUL_KEY_OF_AGENT, &length);
+	json_t *item = text ? json_loadb(text, length, 0, NULL) : NULL;
+	probe->since = json_number_value(json_object_get(item, "since"));
+	probe->last = json_number_value(json_object_get(item, "last_contact"));
+	probe->told_away = !strcmp(consul_json_string(item, "state"), "away");
+	json_decref(item);
+	free(text);
+}
+
+struct consul_probe *consul_probe_new(struct consul_client *client, struct uwsgi_cache *cache, long patience_ms)
+{
+	struct consul_probe *probe = consul_allocate(1, sizeof(*probe));
+	probe->client = client;
+	probe->cache = cache;
+	probe->patience_ms = patience_ms;
+	probe->doubted = true;
+	probe->trouble = consul_format("%s", "");
+	remember(probe);
+	return probe;
+}
+
+void consul_probe_free(struct consul_probe *probe)
+{
+	if (probe->call)
+		consul_call_cancel(probe->call);
+	free(probe->trouble);
+	free(probe);
+}
+
+void consul_probe_doubt(struct consul_probe *probe)
+{
+	probe->doubted = true;
+}
+
+const char *consul_probe_trouble(const struct consul_probe *probe)
+{
+	return probe->trouble;
+}
+
+static void answered(void *context, const struct consul_answer *answer)
+{
+	struct consul_probe *probe = context;
+	probe->call = NULL;
+	probe->doubted = false;
+	free(probe->trouble);
+	probe->trouble = answer->status ? consul_format("%s", "") : consul_answer_describe(answer);
+	probe->failures = answer->status ? 0 : probe->failures + 1;
+	probe->due = probe->failures ? consul_now() + consul_retry_delay(probe->failures, SILENCE_MS) : 0;
+}
+
+static int64_t next(const struct consul_probe *probe)
+{
+	const struct consul_contact *contact = consul_client_contact(probe->client);
+	if (contact->away)
+		return probe->due;
+	return probe->doubted ? 0 : contact->at + SILENCE_MS;
+}
+
+static void ask(struct consul_probe *probe)
+{
+	struct consul_request request = {.method = "GET", .path = "/v1/status/leader", .timeout_ms = probe->patience_ms};
+	probe->call = consul_call_start(probe->client, &request, answered, probe);
+	if (!probe->call)
+		probe->due = consul_now() + SILENCE_MS;
+}
+
+static void write_item(const struct consul_probe *probe)
+{
+	struct consul_text text = {0};
+	const struct consul_connection *connection = consul_client_connection(probe->client);
+	consul_text_add_format(&text, "{\"state\":\"%s\",", probe->told_away ? "away" : "connected");
+	consul_text_add_field(&text, "agent", json_string(connection->agents[consul_client_agent(probe->client)].name));
+	consul_text_add_format(&text, ",\"since\":%.3f,", probe->since);
+	if (probe->last > 0)
+		consul_text_add_format(&text, "\"last_contact\":%.3f}", probe->last);
+	else
+		consul_text_add_format(&text, "\"last_contact\":null}");
+	consul_cache_set(probe->cache, CONSUL_KEY_OF_AGENT, text.bytes, text.length);
+	consul_text_clear(&text);
+}
+
+static void publish(struct consul_probe *probe)
+{
+	const struct consul_contact *contact = consul_client_contact(probe->client);
+	size_t agent = consul_client_agent(probe->client);
+	bool known = contact->away || contact->last > 0;
+	bool turned = probe->told_away != contact->away;
+	if (!known || (probe->told && !turned && probe->told_agent == agent && contact->last < probe->last + 1))
+		return;
+	if (turned || !(probe->since > 0))
+		probe->since = consul_unix_time();
+	if (contact->last > 0)
+		probe->last = contact->last;
+	probe->told = true;
+	probe->told_away = contact->away;
+	probe->told_agent = agent;
+	write_item(probe);
+}
+
+void consul_probe_tick(struct consul_probe *probe, int64_t now)
+{
+	publish(probe);
+	if (!probe->call && now >= next(probe))
+		ask(probe);
+}
+
+int64_t consul_probe_due(const struct consul_probe *probe)
+{
+	return probe->call ? INT64_MAX : next(probe);
+}
