@@ -80,7 +80,7 @@ fuzz:  ## Fuzz what the plugin parses, for 30 s (longer: tests/run/fuzz SECONDS)
 artifact: venv  ## Build the collection, install it into an empty path and run it from there
 	CONSUL_BIN="$$($(LAB) consul --binary)" tests/run/artifact
 
-# One scenario alone: make scenario-default, make scenario-datacenters
+# One scenario alone: make scenario-default, make scenario-datacenters, make scenario-languages
 .PHONY: scenario-%
 scenario-%: venv
 	@molecule/lab/prerequisites lab
@@ -90,12 +90,19 @@ scenario-%: venv
 scenario-datacenters: artifact
 scenario-datacenters: export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/artifact/collections
 
+# One of its apps is compiled here.
+scenario-languages: languages
+
+.PHONY: languages
+languages:
+	@molecule/lab/prerequisites languages
+
 .PHONY: test-demo
 test-demo: venv  ## make demo twice, with what it must show
 	tests/run/demo
 
 .PHONY: test
-test: check analyze fuzz sanity artifact integration scenario-default scenario-datacenters test-demo  ## Everything that CI runs
+test: check analyze fuzz sanity artifact integration scenario-default scenario-datacenters scenario-languages test-demo  ## Everything that CI runs
 	@echo "All of make test passed."
 
 # ---- the benchmarks -------------------------------------------------------------------------------------------------------

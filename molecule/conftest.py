@@ -51,9 +51,9 @@ class Lab:
         answer = self.api(name, f"/v1/health/service/{service}?passing=1{suffix}")
         return {f"{entry['Node']['Node']}:{entry['Service']['Port']}" for entry in answer}
 
-    def get(self, name: str, port: int) -> Any:
+    def get(self, name: str, port: int, path: str = "/") -> Any:
         """The decoded answer of an app, asked from here."""
-        with urllib.request.urlopen(f"http://{self.address(name)}:{port}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{self.address(name)}:{port}{path}", timeout=10) as answer:
             return json.load(answer)
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
