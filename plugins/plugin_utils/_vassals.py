@@ -135,6 +135,18 @@ def _agents(where: str, value: Any) -> list[str]:
     return [_tag(f"{where}[{index}]", agent) for index, agent in enumerate(_list_of(where, value))]
 
 
+def _watches(where: str, value: Any) -> list[str]:
+    """Each as the plugin's option takes it; what stands behind the name, the plugin judges."""
+    return [_plain(f"{where}[{index}]", watch) for index, watch in enumerate(_list_of(where, value))]
+
+
+def _cache(where: str, value: Any) -> str:
+    name = _plain(where, value)
+    if re.search(r'[,= "]', name):
+        raise _wrong(where, value, "give the name of a cache, without blanks, commas, quotes and equals signs")
+    return name
+
+
 def _meta(where: str, value: Any) -> list[str]:
     if not isinstance(value, Mapping):
         raise _wrong(where, value, "give a mapping")
@@ -163,6 +175,10 @@ CONSUL_OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
     "check_ttl": _one(_duration("1s", "24h")),
     "check_deregister_after": _one(_duration("1m", "8760h", or_zero=True)),
     "timeout": _one(_duration("100ms", "60s")),
+    "watch_service": _watches,
+    "watch_kv": _watches,
+    "watch_query": _watches,
+    "cache": _one(_cache),
 }
 
 
@@ -171,7 +187,9 @@ def consul_options(where: str, consul: Any) -> Options:
     if not isinstance(consul, Mapping):
         raise _wrong(where, consul, f"give a mapping of {', '.join(CONSUL_OPTIONS)}")
     _known(where, consul, tuple(CONSUL_OPTIONS))
-    if "service_name" not in consul:
+    # An instance may watch without being a service.
+    only_watches = any(key.startswith("watch_") for key in consul) and not any(key.startswith(("service_", "check_")) for key in consul)
+    if "service_name" not in consul and not only_watches:
         raise VassalError(f"{where}.service_name is missing: give the name under which the service is found")
     options: Options = [("need-plugin", "consul")]
     for key, check in CONSUL_OPTIONS.items():

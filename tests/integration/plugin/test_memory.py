@@ -15,9 +15,17 @@ from .conftest import SOURCES, Agent, Build, Instance, Options, Start, note, wai
 PATIENCE = 60.0
 
 
+def change(agent: Agent, instance: Instance, name: str, value: str) -> None:
+    """Something of each kind that is watched changes, and the instance has seen it."""
+    agent.put(f"/v1/kv/{name}/key", value.encode())
+    wait_for("the touched file", lambda: (instance.directory / "touched").exists(), PATIENCE)
+    (instance.directory / "touched").unlink()
+
+
 def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
-    """Register, be suspended and resumed, lose the workers, lose the registration, reload, stop."""
+    """Register, be suspended and resumed, lose the workers, lose the registration, reload, stop; what is watched changes."""
     wait_state(agent, name, "passing", PATIENCE)
+    change(agent, instance, name, "one")
     instance.signal(signal.SIGTSTP)
     wait_state(agent, name, "critical", PATIENCE)
     instance.signal(signal.SIGTSTP)
@@ -29,9 +37,13 @@ def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
     agent.put(f"/v1/agent/service/deregister/{name}")
     instance.wait_log("has lost it", PATIENCE)
     wait_state(agent, name, "passing", PATIENCE)
+    change(agent, instance, name, "two")
     instance.signal(signal.SIGHUP)
     wait_for("the reload", lambda: instance.text().count("registered as") == 3, PATIENCE)
     wait_for("the note", lambda: note(agent, name).startswith("2/2 workers ready"), PATIENCE)
+    change(agent, instance, name, "three")
+    agent.request("DELETE", f"/v1/kv/{name}/?recurse")  # type: ignore[attr-defined]
+    wait_for("the touched file", lambda: (instance.directory / "touched").exists(), PATIENCE)
     instance.signal(signal.SIGINT)
     wait_state(agent, name, "absent", PATIENCE)
     instance.wait(PATIENCE)
@@ -39,6 +51,9 @@ def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
 
 def options_for(agent: Agent, name: str, token: Path) -> Options:
     token.write_text("unused")
+    agent.put(f"/v1/kv/{name}/key", b"first")
+    agent.put(f"/v1/kv/{name}/other", b"\xff\x00")
+    agent.request("POST", "/v1/query", {"Name": name, "Service": {"Service": name}})  # type: ignore[attr-defined]
     return {
         "consul-agent": f"127.0.0.1:1,{agent.address}",
         "consul-service-name": name,
@@ -47,6 +62,10 @@ def options_for(agent: Agent, name: str, token: Path) -> Options:
         "consul-service-meta": "a=b",
         "consul-token-file": str(token),
         "consul-check-ttl": "3s",
+        "consul-timeout": "10s",  # of valgrind's time
+        "consul-watch-service": [name, f"{name},tag=a,status=any,dc=dc1"],
+        "consul-watch-kv": f"{name}/,on-change=touch:touched",
+        "consul-watch-query": f"{name},interval=1s",
     }
 
 
