@@ -129,7 +129,11 @@ def test_json_refuses_conditions_that_it_would_reorder() -> None:
 
 
 def test_an_instance_that_only_watches() -> None:
-    consul = {"watch_service": ['web,tag=blue,filter="Service.Port > 1, 2"', "api"], "watch_kv": ["app/,on-change=reload"], "cache": "known"}
+    consul = {
+        "watch_service": ['web,tag=blue,filter="Service.Port > 1, 2"', "api"],
+        "watch_kv": ["app/,on-change=reload"],
+        "cache": "known",
+    }
     content = rendered(declared(consul=consul))["app.ini"]
     assert content == (
         "[uwsgi]\n"
@@ -178,8 +182,8 @@ def test_absence_and_another_format_leave_no_file_behind() -> None:
         ({"secret": "yes"}, 'vassals[0] (app).secret is "yes": give true or false'),
         ({"groups": "web"}, 'vassals[0] (app).groups is "web": give a list'),
         ({"consul": {"watch_kv": ["a/"], "service_port": 8080}}, "vassals[0] (app).consul.service_name is missing"),
-        ({"consul": {"watch_kv": "a/"}}, "consul.watch_kv is \"a/\": give a list"),
-        ({"consul": {"watch_kv": ["a/"], "cache": "a b"}}, "consul.cache is \"a b\": give the name of a cache"),
+        ({"consul": {"watch_kv": "a/"}}, 'consul.watch_kv is "a/": give a list'),
+        ({"consul": {"watch_kv": ["a/"], "cache": "a b"}}, 'consul.cache is "a b": give the name of a cache'),
         ({"consul": {"service_port": 8080}}, "vassals[0] (app).consul.service_name is missing"),
         ({"consul": {"service_name": ""}}, 'consul.service_name is ""'),
         ({"consul": {"service_name": "app", "service_prot": 1}}, "consul.service_prot is unknown: did you mean service_port?"),
