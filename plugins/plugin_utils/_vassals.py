@@ -135,6 +135,18 @@ def _agents(where: str, value: Any) -> list[str]:
     return [_tag(f"{where}[{index}]", agent) for index, agent in enumerate(_list_of(where, value))]
 
 
+def _watches(where: str, value: Any) -> list[str]:
+    """Each as the plugin's option takes it; what stands behind the name, the plugin judges."""
+    return [_plain(f"{where}[{index}]", watch) for index, watch in enumerate(_list_of(where, value))]
+
+
+def _cache(where: str, value: Any) -> str:
+    name = _plain(where, value)
+    if re.search(r'[,= "]', name):
+        raise _wrong(where, value, "give the name of a cache, without blanks, commas, quotes and equals signs")
+    return name
+
+
 def _meta(where: str, value: Any) -> list[str]:
     if not isinstance(value, Mapping):
         raise _wrong(where, value, "give a mapping")
@@ -251,6 +263,10 @@ CONSUL_OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
     "check_deregister_after": _one(_duration("1m", "8760h", or_zero=True)),
     "suspended": _one(_choice("critical", "warning", "passing")),
     "timeout": _one(_duration("100ms", "60s")),
+    "watch_service": _watches,
+    "watch_kv": _watches,
+    "watch_query": _watches,
+    "cache": _one(_cache),
     "stop_timeout": _one(_duration("100ms", "60s")),
     "register": _each(_plain),
     "election": _one(_plain),
@@ -261,7 +277,7 @@ CONSUL_OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
 }
 
 # One of them makes the plugin do something; the others say how.
-_ACTIVE = ("service_name", "service", "register", "election")
+_ACTIVE = ("service_name", "service", "register", "watch_service", "watch_kv", "watch_query", "election")
 _OF_ELECTION = ("election_gain", "election_loss", "cron", "unique_cron")
 
 

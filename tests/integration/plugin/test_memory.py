@@ -16,10 +16,18 @@ from .rpc import call, rpc_options
 PATIENCE = 60.0
 
 
+def change(agent: Agent, instance: Instance, name: str, value: str) -> None:
+    """Something of each kind that is watched changes, and the instance has seen it."""
+    agent.put(f"/v1/kv/{name}/key", value.encode())
+    wait_for("the touched file", lambda: (instance.directory / "touched").exists(), PATIENCE)
+    (instance.directory / "touched").unlink()
+
+
 def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
-    """Register, lead, be suspended and resumed, lose the workers, lose the registration, reload, stop."""
+    """Register, lead, be suspended and resumed, lose the workers, lose the registration, reload, stop; what is watched changes."""
     wait_state(agent, name, "passing", PATIENCE)
     instance.wait_log("this instance is the leader", PATIENCE)
+    change(agent, instance, name, "one")
     instance.signal(signal.SIGTSTP)
     wait_state(agent, name, "critical", PATIENCE)
     instance.signal(signal.SIGTSTP)
@@ -31,6 +39,7 @@ def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
     agent.put(f"/v1/agent/service/deregister/{name}")
     instance.wait_log("has lost it", PATIENCE)
     wait_state(agent, name, "passing", PATIENCE)
+    change(agent, instance, name, "two")
     instance.signal(signal.SIGHUP)
     wait_for("the reload", lambda: instance.text().count("registered as") == 3, PATIENCE)
     wait_for("the note", lambda: note(agent, name).startswith("2/2 workers ready"), PATIENCE)
@@ -39,6 +48,9 @@ def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
     if session:
         agent.put(f"/v1/session/destroy/{session}")
     wait_for("another term", lambda: instance.text().count("this instance is the leader") > led, PATIENCE)
+    change(agent, instance, name, "three")
+    agent.request("DELETE", f"/v1/kv/{name}/?recurse")  # type: ignore[attr-defined]
+    wait_for("the touched file", lambda: (instance.directory / "touched").exists(), PATIENCE)
     instance.signal(signal.SIGINT)
     wait_state(agent, name, "absent", PATIENCE)
     instance.wait(PATIENCE)
@@ -46,6 +58,9 @@ def live_and_die(agent: Agent, instance: Instance, name: str) -> None:
 
 def options_for(agent: Agent, name: str, token: Path) -> Options:
     token.write_text("unused")
+    agent.put(f"/v1/kv/{name}/key", b"first")
+    agent.put(f"/v1/kv/{name}/other", b"\xff\x00")
+    agent.request("POST", "/v1/query", {"Name": name, "Service": {"Service": name}})  # type: ignore[attr-defined]
     return {
         "consul-agent": f"127.0.0.1:1,{agent.address}",
         "consul-service-name": name,
@@ -57,6 +72,10 @@ def options_for(agent: Agent, name: str, token: Path) -> Options:
         "consul-election": f"{name},lock-delay=1s",
         "consul-election-gain": ["true", "exit 3"],
         "consul-election-loss": "true",
+        "consul-timeout": "10s",  # of valgrind's time
+        "consul-watch-service": [name, f"{name},tag=a,status=any,dc=dc1"],
+        "consul-watch-kv": f"{name}/,on-change=touch:touched",
+        "consul-watch-query": f"{name},interval=1s",
     }
 
 

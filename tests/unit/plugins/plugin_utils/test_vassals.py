@@ -128,6 +128,24 @@ def test_json_refuses_conditions_that_it_would_reorder() -> None:
         rendered(declared(format="json", options=options, consul=None))
 
 
+def test_an_instance_that_only_watches() -> None:
+    consul = {
+        "watch_service": ['web,tag=blue,filter="Service.Port > 1, 2"', "api"],
+        "watch_kv": ["app/,on-change=reload"],
+        "cache": "known",
+    }
+    content = rendered(declared(consul=consul))["app.ini"]
+    assert content == (
+        "[uwsgi]\n"
+        "need-plugin = consul\n"
+        'consul-watch-service = web,tag=blue,filter="Service.Port > 1, 2"\n'
+        "consul-watch-service = api\n"
+        "consul-watch-kv = app/,on-change=reload\n"
+        "consul-cache = known\n"
+        "http-socket = :8080\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("option", "value"), [("check_ttl", "1500ms"), ("check_ttl", 5), ("check_deregister_after", 0), ("timeout", "100ms")]
 )
@@ -170,6 +188,9 @@ def test_absence_and_another_format_leave_no_file_behind() -> None:
         ({"options": {"env": "x" * 65536}}, "uWSGI takes 65535"),
         ({"secret": "yes"}, 'vassals[0] (app).secret is "yes": give true or false'),
         ({"groups": "web"}, 'vassals[0] (app).groups is "web": give a list'),
+        ({"consul": {"watch_kv": ["a/"], "service_port": 8080}}, "consul.service_port needs a service_name beside it"),
+        ({"consul": {"watch_kv": "a/"}}, 'consul.watch_kv is "a/": give a list'),
+        ({"consul": {"watch_kv": ["a/"], "cache": "a b"}}, 'consul.cache is "a b": give the name of a cache'),
         ({"consul": {"service_port": 8080}}, "vassals[0] (app).consul.service_name is missing"),
         ({"consul": {"service": [{"port": 80}]}}, "consul.service[0].name is missing"),
         ({"consul": {"service": [{"name": "a", "prot": 80}]}}, "consul.service[0].prot is unknown: did you mean port?"),
