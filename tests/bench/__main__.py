@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -26,6 +27,8 @@ def main(wanted: list[str]) -> int:
     if unknown := [name for name in wanted if name not in NAMES]:
         print(f"no benchmark {', '.join(unknown)}: there are {', '.join(NAMES)}", file=sys.stderr)
         return 2
+    # What was started is stopped also where this is told to end.
+    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
     failed = []
     for name in wanted or NAMES:
         module = importlib.import_module(f"bench.{name}")
