@@ -54,13 +54,15 @@ class Lease:
 
     def read(self) -> tuple[float, int]:
         """The end of the lease, 0 without one, and the token. The dead, and those in the middle of a reload, have none."""
-        with contextlib.suppress(OSError, struct.error), open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
-            memory.seek(self._base() + self.attached)
+        with contextlib.suppress(OSError, OverflowError, struct.error), open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
+            base = self._base()
+            memory.seek(base + self.attached)
             (leader,) = struct.unpack("Q", memory.read(8))
             if leader:
                 memory.seek(leader)
                 until, _since, token = struct.unpack("qqQ", memory.read(24))
-                return until / 1000, token
+                if self._base() == base:  # else a reload has put another program there meanwhile
+                    return until / 1000, token
         return 0.0, 0
 
     def token(self) -> int:
@@ -258,6 +260,38 @@ def test_one_leader_among_five_and_the_next_at_once(consul: Agent, build: Build,
     assert took < 1.0 * slowness()
 
 
+APP = """
+import uwsgi
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [uwsgi.call(b"consul_leader"), b"\\n", uwsgi.cache_get("election/" + environ["QUERY_STRING"], "consul") or b"null"]
+"""
+
+
+def test_what_apps_are_told(consul: Agent, build: Build, stand: Stand, tmp_path: Path) -> None:
+    (tmp_path / "leader.py").write_text(APP)
+    field = stand(build, [consul] * 2, {"wsgi-file": str(tmp_path / "leader.py")}, fields=",lock-delay=3s")
+
+    def asked(number: int) -> tuple[Any, Any]:
+        answer, item = field.instances[number].ask(field.name).split("\n")
+        return json.loads(answer), json.loads(item)
+
+    first = field.wait_leader()
+    second = 1 - first
+    field.instances[second].wait_agent_process(1)
+    token = field.leases[first].token()
+    holder = {key: value for key, value in field.key().items() if key not in ("session", "index")}
+    wait_for("the leader's item", lambda: (asked(first)[1] or {}).get("holder") == holder)
+    wait_for("the follower's item", lambda: (asked(second)[1] or {}).get("holder") == holder)
+    assert asked(first)[0] == {"election": field.name, "leader": True, "token": token}
+    assert asked(first)[1] == {"election": field.name, "leader": True, "holder": holder, "token": token}
+    assert asked(second)[0] == {"election": field.name, "leader": False, "token": None}
+    assert asked(second)[1] == {"election": field.name, "leader": False, "holder": holder, "token": None}
+    with paused(field.instances[first].agent_process), paused(field.instances[second].agent_process):
+        wait_for("the end of the lease, of which nobody is told", lambda: not asked(first)[0]["leader"], within=15.0)
+        assert asked(first)[1]["leader"]
+
+
 def test_all_processes_of_the_leader_are_killed(consul: Agent, debian: Build, stand: Stand) -> None:
     field = stand(debian, [consul] * 2, fields=f",ttl={TTL:g}s,lock-delay=1s")
     with field.history() as history:
@@ -410,8 +444,9 @@ def test_partitions(cluster: list[ConsulAgent], debian: Build, stand: Stand) -> 
     with field.history() as history:
         # Until a client's instance leads, whose agent can go without taking Consul away.
         while (first := field.wait_leader()) == 0:
+            token = field.leases[0].read()[1]
             server.put(f"/v1/session/destroy/{field.key()['session']}")
-            field.wait_end(0, field.leases[0].read()[1], within=0.5)
+            field.wait_end(0, token, within=0.5)
         client = cluster[first]
         assert client.process
         with paused(client.process.pid):

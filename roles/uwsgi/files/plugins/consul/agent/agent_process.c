@@ -55,9 +55,14 @@ struct agent {
 	bool ended;
 };
 
-static void publish_election(void *cache, const char *key, const char *item)
+static bool publish_election(void *cache, const char *key, const char *item)
 {
-	consul_cache_set(cache, key, item, strlen(item));
+	enum consul_cache_result result = consul_cache_set(cache, key, item, strlen(item));
+	if (result == CONSUL_CACHE_LOCKED)
+		return false;
+	if (result != CONSUL_CACHE_SAME && result != CONSUL_CACHE_STORED)
+		consul_cache_log_refusal(cache, result, key, strlen(item), 1);
+	return true;
 }
 
 static bool agent_open(struct agent *agent)

@@ -302,10 +302,12 @@ static void tell(struct consul_election *election)
 		return;
 	}
 	char *key = consul_format("election/%s", election->config->election.name);
-	election->publish(election->context, key, item);
+	bool taken = election->publish(election->context, key, item);
 	free(key);
 	free(election->published);
-	election->published = item;
+	election->published = taken ? item : NULL;
+	if (!taken)
+		free(item);
 }
 
 static bool has_stakes(const struct consul_election *election)

@@ -18,8 +18,8 @@ enum consul_standing {
 	CONSUL_STAND, /* it leads if it can */
 };
 
-/* Takes the item `election/<name>` for the cache whenever it changes. */
-typedef void (*consul_election_publish)(void *context, const char *key, const char *item);
+/* Takes the item `election/<name>` for the cache whenever it changes; false: later, please. */
+typedef bool (*consul_election_publish)(void *context, const char *key, const char *item);
 
 /* All must outlive it. `publish` may be NULL. NULL where the instance takes part in none; every function below takes that too. */
 struct consul_election *consul_election_new(const struct consul_config *config, struct consul_client *client, const struct consul_candidate *candidate,
