@@ -44,4 +44,4 @@ def test_exports_one_symbol(build: Build) -> None:
 def test_leaves_nothing_in_the_sources(build: Build) -> None:
     from .conftest import SOURCES
 
-    assert {path.suffix for path in SOURCES.iterdir()} == {".c", ".h", ".py"}
+    assert {path.suffix for path in SOURCES.rglob("*") if path.is_file()} == {".c", ".h", ".py"}

@@ -453,3 +453,14 @@ def test_the_clock_jumps(consul: Agent, debian: Build, start: Start, name: str, 
         offset.write_text("0")
         instance.signal(signal.SIGINT)
         wait_state(consul, name, "absent", within=2.0)
+
+
+def test_a_dead_agent_before_the_good_one_is_no_news(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    """Which agent answered last changes while others are still at their first try: none of them may skip the good one."""
+    dead = f"127.0.0.1:{free_port()}"
+    watches = [f"{name}-{number}" for number in range(8)]
+    instance = start(debian, {"consul-agent": f"{dead},{consul.address}", "consul-service-name": name, "consul-watch-service": watches})
+    wait_state(consul, name, "passing")
+    wait_known(consul, name)
+    assert lines(instance, "does not answer") == 0
+    assert lines(instance, "the app starts without") == 0

@@ -25,6 +25,7 @@ struct consul_call {
 	char *method, *path, *body;
 	size_t body_length, most;
 	int64_t deadline;
+	size_t first; /* the agent that is asked first: which one answered last may change meanwhile */
 	size_t tried, tries;
 	long share_ms; /* the most that one agent may take */
 	bool once;
@@ -83,7 +84,7 @@ static void call_free(struct consul_call *call)
 
 static size_t agent_of(const struct consul_call *call)
 {
-	return (call->client->current + call->tried) % call->client->connection->agents_count;
+	return (call->first + call->tried) % call->client->connection->agents_count;
 }
 
 static void call_answered(void *context, const struct consul_answer *answer);
@@ -171,6 +172,7 @@ static struct consul_call *start(struct consul_client *client, const struct cons
 	call->body = request->body ? consul_copy(request->body, call->body_length) : NULL;
 	call->most = request->most;
 	call->deadline = consul_now() + request->timeout_ms;
+	call->first = client->current;
 	call->tries = tries;
 	call->share_ms = share_ms;
 	call->once = request->once;
