@@ -35,13 +35,14 @@ char *consul_config_read(const struct consul_options *options, struct consul_con
 	memset(config, 0, sizeof(*config));
 	config->suspended = CONSUL_CRITICAL;
 	config->stop_ms = DEFAULT_STOP_MS;
+	const struct consul_reading readings[] = {
+		{"consul-stop-timeout", &options->stop_timeout, take_stop_timeout, &config->stop_ms},
+		{"consul-check-backlog", &options->check_backlog, take_backlog, &config->backlog},
+		{"consul-suspended", &options->suspended, take_suspended, &config->suspended},
+	};
 	char *problem = consul_connection_read(options, &config->connection);
 	if (!problem)
-		problem = consul_take_all("consul-stop-timeout", &options->stop_timeout, take_stop_timeout, &config->stop_ms);
-	if (!problem)
-		problem = consul_take_all("consul-check-backlog", &options->check_backlog, take_backlog, &config->backlog);
-	if (!problem)
-		problem = consul_take_all("consul-suspended", &options->suspended, take_suspended, &config->suspended);
+		problem = CONSUL_TAKE_OPTIONS(readings);
 	if (!problem)
 		problem = consul_service_config_read(options, config);
 	if (!problem)

@@ -94,24 +94,20 @@ static char *check_tls(const struct consul_connection *connection)
 
 char *consul_connection_read(const struct consul_options *options, struct consul_connection *connection)
 {
+	const struct consul_reading readings[] = {
+		{"consul-agent", &options->agent, take_agents, connection},
+		{"consul-consistency-mode", &options->consistency_mode, take_consistency, connection},
+		{"consul-datacenter", &options->datacenter, take_datacenter, connection},
+		{"consul-token-file", &options->token_file, take_token_file, connection},
+		{"consul-ca", &options->ca, take_ca, connection},
+		{"consul-cert", &options->cert, take_cert, connection},
+		{"consul-key", &options->key, take_key, connection},
+		{"consul-timeout", &options->timeout, take_timeout, connection},
+	};
 	connection->timeout_ms = DEFAULT_TIMEOUT_MS;
-	char *problem = consul_take_all("consul-agent", &options->agent, take_agents, connection);
+	char *problem = CONSUL_TAKE_OPTIONS(readings);
 	if (!problem && !connection->agents_count)
 		problem = take_agent("consul-agent", DEFAULT_AGENT, connection);
-	if (!problem)
-		problem = consul_take_all("consul-consistency-mode", &options->consistency_mode, take_consistency, connection);
-	if (!problem)
-		problem = consul_take_all("consul-datacenter", &options->datacenter, take_datacenter, connection);
-	if (!problem)
-		problem = consul_take_all("consul-token-file", &options->token_file, take_token_file, connection);
-	if (!problem)
-		problem = consul_take_all("consul-ca", &options->ca, take_ca, connection);
-	if (!problem)
-		problem = consul_take_all("consul-cert", &options->cert, take_cert, connection);
-	if (!problem)
-		problem = consul_take_all("consul-key", &options->key, take_key, connection);
-	if (!problem)
-		problem = consul_take_all("consul-timeout", &options->timeout, take_timeout, connection);
 	return problem ? problem : check_tls(connection);
 }
 

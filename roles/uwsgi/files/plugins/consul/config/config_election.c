@@ -62,30 +62,21 @@ static char *take_cron(const char *option, const char *text, void *crons)
 	return take_command(option, text, crons);
 }
 
-/* What is done on gain, on loss or on the leader only needs an election. */
-static char *require_election(const struct consul_options *options)
-{
-	const struct {
-		const char *option;
-		const struct consul_list *values;
-	} dependent[] = {
-		{"consul-election-gain", &options->election_gain},
-		{"consul-election-loss", &options->election_loss},
-		{"consul-cron", &options->cron},
-		{"consul-unique-cron", &options->unique_cron},
-	};
-	for (size_t i = 0; i < sizeof(dependent) / sizeof(dependent[0]); i++)
-		if (dependent[i].values->count)
-			return consul_wrong(dependent[i].option, dependent[i].values->items[0], "it needs a consul-election beside it");
-	return NULL;
-}
-
 char *consul_election_read(const struct consul_options *options, struct consul_election_config *election)
 {
+	const struct consul_reading readings[] = {
+		{"consul-election-gain", &options->election_gain, take_command, &election->gain},
+		{"consul-election-loss", &options->election_loss, take_command, &election->loss},
+		{"consul-cron", &options->cron, take_cron, &election->crons},
+		{"consul-unique-cron", &options->unique_cron, take_cron, &election->unique_crons},
+	};
 	election->ttl_ms = DEFAULT_TTL_MS;
 	election->lock_delay_ms = DEFAULT_LOCK_DELAY_MS;
+	for (size_t i = 0; !options->election.count && i < sizeof(readings) / sizeof(readings[0]); i++)
+		if (readings[i].values->count)
+			return consul_wrong(readings[i].option, readings[i].values->items[0], "it needs a consul-election beside it");
 	if (!options->election.count)
-		return require_election(options);
+		return NULL;
 	if (options->election.count > 1)
 		return consul_wrong("consul-election", options->election.items[1], "an instance takes part in one election");
 	char *problem = take_election("consul-election", options->election.items[0], election);
@@ -93,15 +84,7 @@ char *consul_election_read(const struct consul_options *options, struct consul_e
 		problem = consul_wrong("consul-election", options->election.items[0], "the name of the election comes first");
 	if (!problem && !election->key)
 		election->key = consul_format("uwsgi/election/%s", election->name);
-	if (!problem)
-		problem = consul_take_all("consul-election-gain", &options->election_gain, take_command, &election->gain);
-	if (!problem)
-		problem = consul_take_all("consul-election-loss", &options->election_loss, take_command, &election->loss);
-	if (!problem)
-		problem = consul_take_all("consul-cron", &options->cron, take_cron, &election->crons);
-	if (!problem)
-		problem = consul_take_all("consul-unique-cron", &options->unique_cron, take_cron, &election->unique_crons);
-	return problem;
+	return problem ? problem : CONSUL_TAKE_OPTIONS(readings);
 }
 
 void consul_election_config_clear(struct consul_election_config *election)

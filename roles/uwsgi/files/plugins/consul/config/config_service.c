@@ -178,16 +178,14 @@ struct consul_service_config *consul_service_config_add(struct consul_config *co
 /* The options that all services share, into one of them. */
 static char *take_shared(const struct consul_options *options, struct consul_service_config *service)
 {
-	char *problem = consul_take_all("consul-check-ttl", &options->check_ttl, take_ttl, service);
-	if (!problem)
-		problem = consul_take_all("consul-check-deregister-after", &options->check_deregister_after, take_deregister_after, service);
-	if (!problem)
-		problem = consul_take_all("consul-check-http", &options->check_http, take_check_http, service);
-	if (!problem)
-		problem = consul_take_all("consul-check-tcp", &options->check_tcp, take_check_tcp, service);
-	if (!problem)
-		problem = consul_take_all("consul-check-interval", &options->check_interval, take_interval, service);
-	return problem;
+	const struct consul_reading readings[] = {
+		{"consul-check-ttl", &options->check_ttl, take_ttl, service},
+		{"consul-check-deregister-after", &options->check_deregister_after, take_deregister_after, service},
+		{"consul-check-http", &options->check_http, take_check_http, service},
+		{"consul-check-tcp", &options->check_tcp, take_check_tcp, service},
+		{"consul-check-interval", &options->check_interval, take_interval, service},
+	};
+	return CONSUL_TAKE_OPTIONS(readings);
 }
 
 /* Wrong values of them are found without a service too. */
@@ -200,34 +198,29 @@ static char *judge_shared(const struct consul_options *options)
 	return problem;
 }
 
-/* The service of the options consul-service-..., if there is one. */
+/* The options of the one service that is not listed. */
+static char *take_named(const struct consul_options *options, struct consul_service_config *service)
+{
+	const struct consul_reading readings[] = {
+		{"consul-service-name", &options->service_name, consul_service_take_name, service},
+		{"consul-service-id", &options->service_id, consul_service_take_id, service},
+		{"consul-service-tags", &options->service_tags, take_tags, service},
+		{"consul-service-port", &options->service_port, consul_service_take_port, service},
+		{"consul-service-address", &options->service_address, consul_service_take_address, service},
+		{"consul-service-meta", &options->service_meta, take_meta, service},
+		{"consul-service-weights", &options->service_weights, take_weights, service},
+	};
+	for (size_t i = 0; !service && i < sizeof(readings) / sizeof(readings[0]); i++)
+		if (readings[i].values->count)
+			return consul_wrong(readings[i].option, readings[i].values->items[0], "it needs a consul-service-name beside it");
+	return service ? CONSUL_TAKE_OPTIONS(readings) : NULL;
+}
+
 static char *read_named(const struct consul_options *options, struct consul_config *config)
 {
-	const struct {
-		const char *option;
-		const struct consul_list *values;
-		consul_take take;
-	} single[] = {
-		{"consul-service-name", &options->service_name, consul_service_take_name},
-		{"consul-service-id", &options->service_id, consul_service_take_id},
-		{"consul-service-tags", &options->service_tags, take_tags},
-		{"consul-service-port", &options->service_port, consul_service_take_port},
-		{"consul-service-address", &options->service_address, consul_service_take_address},
-		{"consul-service-meta", &options->service_meta, take_meta},
-		{"consul-service-weights", &options->service_weights, take_weights},
-	};
-	size_t count = sizeof(single) / sizeof(single[0]);
-	if (!options->service_name.count) {
-		for (size_t i = 0; i < count; i++)
-			if (single[i].values->count)
-				return consul_wrong(single[i].option, single[i].values->items[0], "it needs a consul-service-name beside it");
-		return NULL;
-	}
-	struct consul_service_config *service = consul_service_config_add(config);
-	char *problem = take_shared(options, service);
-	for (size_t i = 0; i < count && !problem; i++)
-		problem = consul_take_all(single[i].option, single[i].values, single[i].take, service);
-	return problem;
+	struct consul_service_config *service = options->service_name.count ? consul_service_config_add(config) : NULL;
+	char *problem = service ? take_shared(options, service) : NULL;
+	return problem ? problem : take_named(options, service);
 }
 
 static char *read_listed(const struct consul_options *options, struct consul_config *config, const char *text)

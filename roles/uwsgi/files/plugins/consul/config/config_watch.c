@@ -122,7 +122,8 @@ static char *take_cache(const char *option, const char *text, void *cache)
 char *consul_watch_read(const struct consul_options *options, struct consul_config *config)
 {
 	config->cache = consul_format("consul");
-	char *problem = consul_take_all("consul-cache", &options->cache, take_cache, &config->cache);
+	const struct consul_reading cache[] = {{"consul-cache", &options->cache, take_cache, &config->cache}};
+	char *problem = CONSUL_TAKE_OPTIONS(cache);
 	if (!problem)
 		problem = read_all("consul-watch-service", &options->watch_service, CONSUL_WATCH_SERVICE, config);
 	if (!problem)

@@ -18,11 +18,19 @@ char *consul_wrong(const char *option, const char *value, const char *right)
 	return problem;
 }
 
-char *consul_take_all(const char *option, const struct consul_list *values, consul_take take, void *target)
+static char *take_values(const struct consul_reading *reading)
 {
 	char *problem = NULL;
-	for (size_t i = 0; i < values->count && !problem; i++)
-		problem = take(option, values->items[i], target);
+	for (size_t i = 0; i < reading->values->count && !problem; i++)
+		problem = reading->take(reading->option, reading->values->items[i], reading->target);
+	return problem;
+}
+
+char *consul_take_options(const struct consul_reading *readings, size_t count)
+{
+	char *problem = NULL;
+	for (size_t i = 0; i < count && !problem; i++)
+		problem = take_values(&readings[i]);
 	return problem;
 }
 

@@ -24,8 +24,17 @@ struct consul_range {
 
 char *consul_wrong(const char *option, const char *value, const char *right);
 
-/* Takes every value of an option. */
-char *consul_take_all(const char *option, const struct consul_list *values, consul_take take, void *target);
+/* One option, and where its values go. */
+struct consul_reading {
+	const char *option;
+	const struct consul_list *values;
+	consul_take take;
+	void *target;
+};
+
+/* Takes every value of each option, up to the first one that is wrong. */
+char *consul_take_options(const struct consul_reading *readings, size_t count);
+#define CONSUL_TAKE_OPTIONS(readings) consul_take_options(readings, sizeof(readings) / sizeof((readings)[0]))
 
 /* Takes each part of a list separated by commas. */
 char *consul_take_parts(const char *option, const char *text, consul_take take, void *target);
