@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.conftest import ConsulAgent
-from integration.plugin.conftest import Build, Instance, Options, debian_binary, free_port, launch, usual_options, wait_for
+from integration.plugin.conftest import Build, Instance, Options, debian_binary, launch, usual_options, wait_for
 
 NOT_MEASURED = "not measured"
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
@@ -57,13 +57,13 @@ class Variant:
     name: str
     build: Build
 
-    def options(self, address: str, service: str, ttl: int = 10, port: int = 0) -> Options:
-        """What is added to the usual options; `port` is what the old plugin has to be told."""
+    def options(self, address: str, service: str, ttl: int = 10) -> Options:
+        """What is added to the usual options."""
         if self.name == "without":
             return {"need-plugin": self.build.plugins, "plugins-dir": None, "master": "true"}
         if self.name == "old":
-            old = f"url=http://{address},name={service},id={service},port={port},ttl={ttl}"
-            return {"consul-register": old}
+            # It can't find out the port, and nobody connects to the one that it tells.
+            return {"consul-register": f"url=http://{address},name={service},id={service},port=2001,ttl={ttl}"}
         return {"consul-agent": address, "consul-service-name": service, "consul-service-id": service, "consul-check-ttl": f"{ttl}s"}
 
 
@@ -121,11 +121,10 @@ class Lab:
     ) -> Instance:
         """An instance whose agent is at this address."""
         directory = self.place(service)
-        port = free_port()
-        usual = usual_options(variant.build, directory) | {"http-socket": None, socket: f"127.0.0.1:{port}", "disable-logging": "true"}
+        usual = usual_options(variant.build, directory) | {"http-socket": None, socket: "127.0.0.1:0", "disable-logging": "true"}
         if app:
             (directory / "app.py").write_text(app)
-        instance = launch(variant.build, directory, usual | variant.options(address, service, ttl, port) | (options or {}))
+        instance = launch(variant.build, directory, usual | variant.options(address, service, ttl) | (options or {}))
         self._resources.callback(instance.kill_all)
         return instance
 
