@@ -357,7 +357,7 @@ def test_no_busy_loop(consul: Agent, debian: Build, watching: Start, name: str) 
         elapsed = time.monotonic() - began
         asked = paths(seen, "/v1/health/") - before
         assert number > 60
-        assert 10 < asked <= 20 * elapsed + 2
+        assert 4 < asked <= 20 * elapsed + 2
         wait_item(instance, f"service/{name}", lambda found: f"{name}-{number}" in ids(found))
 
     def same(path: str) -> tuple[int, bytes] | None:
@@ -380,7 +380,7 @@ def test_at_rest(consul: Agent, debian: Build, watching: Start, name: str) -> No
         wait_item(instance, f"keys/{name}/")
         wait_for("the queries that wait", lambda: sum("index=" in entry["path"] for entry in seen) >= 2)
         before = len(seen)
-        assert holds(lambda: len(seen) - before <= 2, during=8.0, every=0.2)
+        assert holds(lambda: len(seen) - before <= 3, during=8.0, every=0.2)
         assert {entry["path"] for entry in seen[before:]} == {"/v1/status/leader"}
 
 
@@ -493,6 +493,7 @@ def test_last_known_good_over_a_reload(consul_agents: Agents, build: Build, watc
     options = {
         "consul-agent": agent.address,
         "consul-timeout": "500ms",
+        "processes": 1,  # one that has answered can't miss that it is told to end
         "consul-watch-service": f"{name},on-change=touch:touched",
         "consul-watch-kv": [f"{name}/", f"{name}-other/"],
     }
