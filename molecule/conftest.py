@@ -56,6 +56,11 @@ class Lab:
         with urllib.request.urlopen(f"http://{self.address(name)}:{port}{path}", timeout=10) as answer:
             return json.load(answer)
 
+    def module(self, name: str, module: str, arguments: str) -> subprocess.CompletedProcess[str]:
+        """One module of Ansible on a host."""
+        command = ["ansible", *self.sources, name, "--module-name", module, "--args", arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=self.environment, cwd=REPOSITORY)
+
     def play(self, playbook: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         """A run of one of our playbooks on the scenario's hosts."""
         command = ["ansible-playbook", *self.sources, f"playbooks/{playbook}.yml", *arguments, "--extra-vars", json.dumps(variables)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
+SOURCES = Path(__file__).parents[3] / "roles/uwsgi/files/plugins"
 HOSTS = ("web1", "web2")
 PORTS = {"python": 2101, "perl": 2102, "ruby": 2103, "php": 2104, "lua": 2105, "go": 2106}
 ALL = {f"{host}:{port}" for host in HOSTS for port in PORTS.values()}
@@ -83,3 +86,18 @@ def test_a_program_that_a_reload_ends_is_in_no_list_until_it_is_back(lab: Any, u
     until(lambda: f"{host}:2106" in listed(lab, host, "python"), 15)
     assert lab.host(host).check_output("pidof languages-go") != before
     assert listed(lab, host, "go")
+
+
+def test_the_plugin_builds_without_a_warning_on_debian_13(lab: Any, tmp_path: Path) -> None:
+    """Its compiler and uWSGI are others than those of the machine that runs the tests; the role builds without -Werror."""
+    host = lab.host("web2")
+    assert host.system_info.codename == "trixie"
+    archive = tmp_path / "sources.tar.gz"
+    subprocess.run(["tar", "-czf", str(archive), "-C", str(SOURCES), "consul"], check=True)
+    lab.module("web2", "ansible.builtin.apt", "name=uwsgi-dev,libcurl4-openssl-dev,libjansson-dev install_recommends=false")
+    lab.module("web2", "ansible.builtin.unarchive", f"src={archive} dest=/root")
+    flags = "-Werror -Wshadow -Wunused-parameter -Wmissing-field-initializers"
+    built = host.run("cd /root && PYTHON=python3 UWSGI_CONSUL_CFLAGS=%s uwsgi --build-plugin consul", flags)
+    assert built.rc == 0, built.stdout + built.stderr
+    assert "warning:" not in built.stdout + built.stderr
+    assert host.run("uwsgi --need-plugin /root/consul_plugin.so --version").rc == 0
