@@ -39,10 +39,10 @@ def compile_driver(binary: str, directory: Path) -> Path:
     (directory / "uwsgi.h").write_bytes(header)
     flags = subprocess.run([binary, "--cflags"], capture_output=True, text=True, check=True).stdout
     plugin = runpy.run_path(str(SOURCES / "uwsgiplugin.py"))
+    includes = [f"-I{folder}" for folder in (directory, SOURCES, *(path for path in SOURCES.iterdir() if path.is_dir()))]
     objects = []
     for source in [Path(__file__).with_suffix(".c"), *(SOURCES / f"{name}.c" for name in plugin["GCC_LIST"])]:
         objects.append(directory / f"{source.stem}.o")
-        includes = [f"-I{directory}", f"-I{SOURCES}"]
         subprocess.run(["gcc", *shlex.split(flags), *plugin["CFLAGS"], *includes, "-c", "-o", str(objects[-1]), str(source)], check=True)
     # Of the plugin's objects the linker takes what the driver needs, and so nothing of the core.
     archive = directory / "plugin.a"
