@@ -94,8 +94,9 @@ def changes(lab: Lab, agent: ConsulAgent) -> list[list[str]]:
         change(agent, number)
         instance.ask(str(number), within=40)
         if number == count // 100 or number % (count // 5) == 0:
+            # Without the cache: uWSGI gave it its size at the start, and each new item goes to blocks that were not touched before.
             own = memory([instance.agent_process])
-            rows.append([f"{number:,} changes", f"{own.resident:.0f}", "", ""])
+            rows.append([f"{number:,} changes", f"{own.anonymous:.0f}", ""])
     say(f"{number / (time.monotonic() - started):.0f} changes per second")
     if number < count:
         raise RuntimeError(f"only {number} of {count} changes were seen in {WATCH_SECONDS} s")
@@ -108,4 +109,4 @@ def run(lab: Lab) -> None:
     agent = lab.agent()
     head = ["", "resident, KiB", "heap in use, bytes", "bound"]
     table("The plugin's service and connection at full speed, by a driver without uWSGI", head, heartbeats(lab, agent))
-    table("The agent process of an instance that watches a service", head, changes(lab, agent))
+    table("The agent process of an instance that watches a service", ["", "in no file, KiB", "bound"], changes(lab, agent))
