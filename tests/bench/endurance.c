@@ -13,6 +13,7 @@
 #include "memory.h"
 #include "option_table.h"
 #include "options.h"
+#include "registration.h"
 #include "service.h"
 
 #define NONCE "0123456789abcdef0123456789abcdef"
@@ -53,12 +54,13 @@ static void give(const char *option, const char *value)
 
 static void configure(struct consul_config *config, const char *agent, const char *id)
 {
+	static const struct consul_endpoint endpoint = {.port = 8080};
 	give("consul-agent", agent);
 	give("consul-service-name", id);
 	give("consul-service-id", id);
 	char *problem = consul_config_read(&consul_options, config);
 	if (!problem)
-		problem = consul_config_complete(config, "node", 8080);
+		problem = consul_config_complete(config, "node", &endpoint);
 	if (problem)
 		end_with(problem);
 }
@@ -96,16 +98,17 @@ static void report(long heartbeats, int64_t since)
 int main(int count, char **arguments)
 {
 	struct consul_config config;
+	const struct consul_identity identity = {.nonce = NONCE, .version = UWSGI_VERSION, .mode = "endurance", .master = (int) getpid()};
 	struct consul_verdict verdict = {.state = CONSUL_PASSING, .complete = true};
 	if (count != 4)
 		end_with("usage: endurance AGENT ID HEARTBEATS");
 	long heartbeats = atol(arguments[3]);
 	configure(&config, arguments[1], arguments[2]);
-	struct consul_http *http = consul_http_new(NULL);
+	struct consul_http *http = consul_http_new(1);
 	if (!http)
 		end_with("libcurl can't be used");
-	struct consul_client *client = consul_client_new(http, &config);
-	struct consul_service *service = consul_service_new(client, &config, NONCE, false);
+	struct consul_client *client = consul_client_new(http, &config.connection);
+	struct consul_service *service = consul_service_new(client, config.services, &identity, false);
 	int64_t started = consul_now();
 	exchange(http, service, &verdict); /* the registration */
 	for (long i = 1; i <= heartbeats; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause
- * Addresses of agents: what is accepted is a URL for libcurl too, made of a scheme, a host and a port and nothing else. */
+ * Addresses of agents: what is accepted is a URL for libcurl too, made of a scheme, a host, a port and perhaps a prefix, and nothing else. */
 #include "fuzz.h"
 
 #include <curl/curl.h>
@@ -24,7 +24,10 @@ static void check_base(const char *base)
 	must(!curl_url_set(url, CURLUPART_URL, base, 0));
 	must(has(url, CURLUPART_HOST) && has(url, CURLUPART_PORT));
 	must(!has(url, CURLUPART_USER) && !has(url, CURLUPART_PASSWORD) && !has(url, CURLUPART_QUERY) && !has(url, CURLUPART_FRAGMENT));
-	must(!curl_url_get(url, CURLUPART_PATH, &path, 0) && !strcmp(path, "/"));
+	/* A prefix of all paths, to which one can be appended. */
+	const char *prefix = strchr(strstr(base, "://") + 3, '/');
+	must(!curl_url_get(url, CURLUPART_PATH, &path, 0) && !strcmp(path, prefix ? prefix : "/"));
+	must(base[strlen(base) - 1] != '/' && (!prefix || !strstr(prefix, "//")));
 	curl_free(path);
 	curl_url_cleanup(url);
 }
@@ -32,7 +35,10 @@ static void check_base(const char *base)
 static void check_port(const char *base)
 {
 	int port;
-	must(consul_parse_port(strrchr(base, ':') + 1, &port));
+	const char *start = strrchr(base, ':') + 1;
+	char *digits = strndup(start, strcspn(start, "/"));
+	must(consul_parse_port(digits, &port));
+	free(digits);
 }
 
 /* What it was read to reads the same again. */

@@ -33,6 +33,36 @@ static inline char *fuzz_text(const uint8_t *data, size_t size)
 	return text;
 }
 
+/* The linker puts it in the place of the plugin's own: no input has a right to more memory than there is, nor to what libraries can't make. */
+void __wrap_consul_allocation_failed(void) __attribute__((noreturn));
+void __wrap_consul_allocation_failed(void)
+{
+	must(!"a library said no, and the process would end");
+	abort();
+}
+
+/* Base64 of any bytes, as Consul writes them. Freed by the caller. */
+static inline char *fuzz_base64(const uint8_t *data, size_t size)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *text = malloc(size / 3 * 4 + 5), *end = text;
+	must(text);
+	for (size_t i = 0; i < size; i += 3) {
+		size_t left = size - i;
+		unsigned bits = (unsigned) data[i] << 16 | (left > 1 ? (unsigned) data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
+		*end++ = digits[bits >> 18];
+		*end++ = digits[bits >> 12 & 63];
+		*end++ = '=';
+		*end++ = '=';
+		if (left > 1)
+			end[-2] = digits[bits >> 6 & 63];
+		if (left > 2)
+			end[-1] = digits[bits & 63];
+	}
+	*end = 0;
+	return text;
+}
+
 /* Bytes that a terminal would obey. */
 static inline bool fuzz_has_controls(const char *text)
 {

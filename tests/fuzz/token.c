@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_with(data, size));
 	char *trouble = consul_token_check(path);
-	struct consul_token *token = consul_token_new(path);
+	struct consul_token *token = consul_token_new(path, NULL);
 	const char *value = consul_token_value(token);
 	must(!value == !!trouble);
 	must(!trouble || !fuzz_has_controls(trouble));

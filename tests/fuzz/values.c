@@ -34,6 +34,24 @@ static void check_port(const char *text)
 	must(port == (right ? atoi(text) : -1));
 }
 
+static void check_number(const char *text)
+{
+	long number;
+	bool right = *text && strspn(text, "0123456789") == strlen(text) && strtoull(text, NULL, 10) <= 9999999999;
+	must(consul_parse_number(text, &number) == right);
+	must(!right || number == strtol(text, NULL, 10));
+}
+
+static void check_cut(const char *text)
+{
+	char copy[16];
+	consul_cut(copy, sizeof(copy), text);
+	must(strlen(copy) < sizeof(copy) && !strncmp(copy, text, strlen(copy)));
+	must(strlen(text) >= sizeof(copy) || !strcmp(copy, text));
+	/* Whole characters, and as many as fit: none has more than 4 bytes. */
+	must(!consul_is_clean(text) || (consul_is_clean(copy) && strlen(copy) + 4 >= (strlen(text) < sizeof(copy) ? strlen(text) : sizeof(copy))));
+}
+
 static void check_clean(const char *text)
 {
 	json_t *json = json_string(text); /* NULL for what is no UTF-8 */
@@ -67,6 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = fuzz_text(data, size);
 	check_duration(text);
 	check_port(text);
+	check_number(text);
+	check_cut(text);
 	check_clean(text);
 	check_trim(text);
 	check_printable(text);

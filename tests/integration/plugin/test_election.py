@@ -350,6 +350,14 @@ def test_an_operator_destroys_the_session(consul: ConsulAgent, debian: Build, st
     history.check()
 
 
+def test_somebody_else_has_written_the_key(consul: ConsulAgent, debian: Build, stand: Stand, name: str) -> None:
+    """Whatever it is: flags have 64 bits, which not every JSON parser takes."""
+    consul.put(f"/v1/kv/uwsgi/election/{name}?flags=18446744073709551615", b"no JSON")
+    field = stand(debian, [consul])
+    field.wait_leader()
+    assert field.key()["session"]
+
+
 def test_a_critical_service_does_not_lead(consul: Agent, debian: Build, stand: Stand) -> None:
     field = stand(debian, [consul] * 2, fields=",lock-delay=1s", service=True)
     with field.history() as history:

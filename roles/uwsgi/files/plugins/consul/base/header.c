@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "header.h"
 
+#include <stdbool.h>
 #include <strings.h>
 
 #define NAME "x-consul-index:"
@@ -20,6 +21,9 @@ void consul_header_index(const char *line, size_t length, uint64_t *index)
 			return;
 		value = value * 10 + (uint64_t) (line[i] - '0');
 	}
-	if (i > digits)
+	bool any = i > digits;
+	while (i < length && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r' || line[i] == '\n'))
+		i++;
+	if (any && i == length)
 		*index = value;
 }

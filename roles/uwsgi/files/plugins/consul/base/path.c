@@ -8,6 +8,19 @@
 
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~"
 
+bool consul_path_is_taken(const char *name)
+{
+	size_t length;
+	if (!*name)
+		return false;
+	for (; *name; name += length + (name[length] == '/')) {
+		length = strcspn(name, "/");
+		if (!length || (length <= 2 && strspn(name, ".") >= length))
+			return false;
+	}
+	return true;
+}
+
 static char *escape(const char *text, const char *plain)
 {
 	char *escaped = consul_allocate(3 * strlen(text) + 1, 1);

@@ -3,6 +3,11 @@
 #ifndef CONSUL_PATH_H
 #define CONSUL_PATH_H
 
+#include <stdbool.h>
+
+/* Whether an agent takes such a name in a path: one that is empty, or has a part between slashes that is empty, . or .., it answers with a redirect. */
+bool consul_path_is_taken(const char *name);
+
 /* `before` as it is, then `segment` with all but letters, digits and -_.~ escaped. The caller frees it. */
 char *consul_path(const char *before, const char *segment);
 

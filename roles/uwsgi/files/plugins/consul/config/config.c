@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../service/registration.h"
 #include "judge.h"
 
 #define DEFAULT_STOP_MS (2L * 1000)
@@ -54,13 +55,25 @@ char *consul_config_read(const struct consul_options *options, struct consul_con
 	return problem ? problem : consul_watch_check(config);
 }
 
-/* Two services with one id would take each other out. */
+/* A check of `one` has the id that `other` has for its first. */
+static bool has_check_of(const struct consul_service_config *one, const struct consul_service_config *other)
+{
+	size_t length = strlen(one->id);
+	const char *suffix = strncmp(one->id, other->id, length) ? "" : other->id + length;
+	return (one->check_http && !strcmp(suffix, CONSUL_CHECK_HTTP)) || (one->check_tcp && !strcmp(suffix, CONSUL_CHECK_TCP));
+}
+
+/* Two services with one id would take each other out, and so would their checks. */
 static char *find_twins(const struct consul_config *config)
 {
 	for (size_t i = 0; i < config->services_count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (!strcmp(config->services[i].id, config->services[j].id))
-				return consul_wrong("consul-service-id", config->services[i].id, "two services of this instance have it: each needs its own");
+		for (size_t j = 0; j < config->services_count; j++) {
+			const struct consul_service_config *one = &config->services[j], *other = &config->services[i];
+			if (j < i && !strcmp(one->id, other->id))
+				return consul_wrong("consul-service-id", other->id, "two services of this instance have it: each needs its own");
+			if (has_check_of(one, other))
+				return consul_wrong("consul-service-id", other->id, "a check of another service of this instance has it: take another");
+		}
 	return NULL;
 }
 

@@ -21,7 +21,7 @@ static char *take_key(const char *option, const char *text, void *target)
 {
 	if (*text == '/')
 		return consul_wrong(option, text, "a key of Consul does not begin with a slash");
-	return consul_judge_text(option, text, &((struct consul_election_config *) target)->key);
+	return consul_judge_name(option, text, &((struct consul_election_config *) target)->key);
 }
 
 static char *take_ttl(const char *option, const char *text, void *election)
@@ -34,6 +34,14 @@ static char *take_lock_delay(const char *option, const char *text, void *electio
 {
 	static const struct consul_range range = {1000, 60 * 1000, true, "a time from 1s to 60s (Consul's most) is right, or 0 for none"};
 	return consul_judge_duration(option, text, &range, &((struct consul_election_config *) election)->lock_delay_ms);
+}
+
+static char *take_default_key(struct consul_election_config *election)
+{
+	char *key = consul_format("uwsgi/election/%s", election->name);
+	char *problem = take_key("consul-election, key", key, election);
+	free(key);
+	return problem;
 }
 
 static const struct consul_rule rules[] = {
@@ -83,7 +91,7 @@ char *consul_election_read(const struct consul_options *options, struct consul_e
 	if (!problem && !election->name)
 		problem = consul_wrong("consul-election", options->election.items[0], "the name of the election comes first");
 	if (!problem && !election->key)
-		election->key = consul_format("uwsgi/election/%s", election->name);
+		problem = take_default_key(election);
 	return problem ? problem : CONSUL_TAKE_OPTIONS(readings);
 }
 

@@ -121,7 +121,16 @@ static char *take_deregister_url(const char *option, const char *text, void *reg
 	return consul_judge_text(option, text, &((struct registration *) registration)->deregister_url);
 }
 
+/* It may be the end of a token with a comma, or the whole value in quotes. */
+static char *take_bare(const char *option, const char *text, void *registration)
+{
+	(void) text;
+	(void) registration;
+	return consul_wrong(option, "...", "each part must be key=value, with quotes around a value that holds a comma, and none around all of them");
+}
+
 static const struct consul_rule rules[] = {
+	{"", take_bare},
 	{"address", take_address},
 	{"check_url", take_check_url},
 	{"debug", take_debug},
@@ -203,7 +212,7 @@ static char *read_one(struct registration *registration, const char *text)
 	if (!problem)
 		problem = take_agents(registration);
 	if (!problem && !service->id)
-		service->id = consul_format("%s", service->name);
+		problem = consul_service_take_id(OPTION, service->name, service);
 	drop_repeated_agents(service->connection);
 	return problem;
 }

@@ -13,7 +13,7 @@
 
 static char *take_name(const char *option, const char *text, void *watch)
 {
-	return consul_judge_text(option, text, &((struct consul_watch_config *) watch)->name);
+	return consul_judge_name(option, text, &((struct consul_watch_config *) watch)->name);
 }
 
 static char *take_datacenter(const char *option, const char *text, void *watch)

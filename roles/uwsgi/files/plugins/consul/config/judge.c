@@ -8,12 +8,18 @@
 
 #include "../base/fields.h"
 #include "../base/memory.h"
+#include "../base/path.h"
 #include "../base/values.h"
+
+/* What stands behind it is for nobody's eyes, whatever it was written into by mistake. */
+#define SECRET "token="
 
 char *consul_wrong(const char *option, const char *value, const char *right)
 {
 	char *shown = consul_printable(value);
-	char *problem = consul_format("%s = %s: %s", option, shown, right);
+	const char *secret = strstr(shown, SECRET);
+	size_t length = secret ? (size_t) (secret - shown) + sizeof(SECRET) - 1 : strlen(shown);
+	char *problem = consul_format("%s = %.*s%s: %s", option, (int) length, shown, secret ? "..." : "", right);
 	free(shown);
 	return problem;
 }
@@ -102,6 +108,14 @@ char *consul_judge_text(const char *option, const char *text, char **field)
 	free(*field);
 	*field = consul_format("%s", text);
 	return NULL;
+}
+
+char *consul_judge_name(const char *option, const char *text, char **field)
+{
+	char *problem = consul_judge_text(option, text, field);
+	if (problem || consul_path_is_taken(text))
+		return problem;
+	return consul_wrong(option, text, "Consul can't be asked for it: no part between slashes may be empty, . or ..");
 }
 
 char *consul_judge_file(const char *option, const char *text, char **field)

@@ -45,6 +45,7 @@ char *consul_take_fields(const char *option, const char *text, const struct cons
 char *consul_judge_duration(const char *option, const char *text, const struct consul_range *range, long *milliseconds);
 char *consul_judge_number(const char *option, const char *text, const struct consul_range *range, long *number);
 char *consul_judge_text(const char *option, const char *text, char **field); /* in place of what `field` held */
+char *consul_judge_name(const char *option, const char *text, char **field); /* of what Consul can be asked for */
 char *consul_judge_file(const char *option, const char *text, char **field); /* one that can be read */
 char *consul_judge_choice(const char *option, const char *text, const char *const *choices, const char *right, int *index);
 

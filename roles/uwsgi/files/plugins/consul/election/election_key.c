@@ -12,6 +12,7 @@
 #include "../base/values.h"
 #include "../client/ask.h"
 #include "../client/trouble.h"
+#include "../watch/kv_item.h"
 #include "leader.h"
 
 #define WAIT_MS 60000
@@ -90,7 +91,7 @@ static json_t *decode(const char *base64)
 
 static bool take(struct consul_key *key, const struct consul_answer *answer)
 {
-	json_t *list = json_loadb(answer->body, answer->length, 0, NULL);
+	json_t *list = consul_kv_load(answer->body, answer->length);
 	json_t *entry = json_array_get(list, 0);
 	bool good = json_is_object(entry);
 	if (good) {

@@ -88,23 +88,10 @@ bool consul_rpc_accept(struct consul_rpc_call *call)
 	return !call->problem;
 }
 
-static bool is_path(const char *text)
-{
-	size_t length;
-	if (!*text)
-		return false;
-	for (; *text; text += length + (text[length] == '/')) {
-		length = strcspn(text, "/");
-		if (!length || (length <= 2 && strspn(text, ".") >= length))
-			return false;
-	}
-	return true;
-}
-
 const char *consul_rpc_name(struct consul_rpc_call *call, size_t index)
 {
 	const char *name = consul_rpc_value(call, index);
-	if (!is_path(name))
+	if (!consul_path_is_taken(name))
 		consul_rpc_wrong(call, index, "it must not be empty, nor have a part between slashes that is empty, . or ..");
 	return name;
 }

@@ -44,9 +44,9 @@ static json_t *checks_of(const struct consul_service_config *config, enum consul
 	json_t *checks = consul_json(json_array());
 	consul_json_append(checks, workers_check(config, state));
 	if (config->check_http)
-		consul_json_append(checks, agents_check(config, ":http", "HTTP", "HTTP", config->check_http));
+		consul_json_append(checks, agents_check(config, CONSUL_CHECK_HTTP, "HTTP", "HTTP", config->check_http));
 	if (config->check_tcp)
-		consul_json_append(checks, agents_check(config, ":tcp", "TCP", "TCP", config->check_tcp));
+		consul_json_append(checks, agents_check(config, CONSUL_CHECK_TCP, "TCP", "TCP", config->check_tcp));
 	return checks;
 }
 

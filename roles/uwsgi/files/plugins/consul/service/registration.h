@@ -20,6 +20,10 @@ struct consul_identity {
 	int master; /* the pid */
 };
 
+/* What is added to the service's id for the checks that the agent makes by itself. */
+#define CONSUL_CHECK_HTTP ":http"
+#define CONSUL_CHECK_TCP ":tcp"
+
 enum consul_owner { CONSUL_OURS, CONSUL_ANOTHERS, CONSUL_UNCLEAR };
 
 char *consul_registration_path(void);

@@ -14,6 +14,9 @@
 /* Digits of the greatest number that jansson takes. */
 #define MOST_DIGITS 18
 
+/* Of the greatest number with 64 bits. */
+#define MOST_DIGITS_OF_FLAGS 20
+
 /* The length of what is at `text`, up to `end`: one string, one number, or one byte of anything else. */
 static size_t token_length(const char *text, const char *end)
 {
@@ -86,7 +89,9 @@ const char *consul_kv_big_flags(const json_t *entry)
 {
 	const json_t *flags = json_object_get(entry, "Flags");
 	const char *digits = json_string_value(flags);
-	return digits && *digits && strspn(digits, DIGITS) == json_string_length(flags) ? digits : NULL;
+	size_t length = json_string_length(flags);
+	bool big = length > MOST_DIGITS && length <= MOST_DIGITS_OF_FLAGS && *digits != '0' && strspn(digits, DIGITS) == length;
+	return big ? digits : NULL;
 }
 
 json_t *consul_kv_item(const json_t *entry)
