@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Agent, Build, Start, alive, entry, holds, note, state, wait_for, wait_state
+from .conftest import Agent, Build, Options, Start, Watch, alive, entry, holds, note, state, wait_for, wait_state
 
 
 def test_all_workers_killed(consul: Agent, build: Build, start: Start, name: str) -> None:
@@ -36,7 +36,10 @@ def test_one_worker_killed_changes_the_note_only(consul: Agent, debian: Build, s
     instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name, "processes": 4, "consul-check-ttl": "3s"})
     wait_state(consul, name, "passing")
     instance.signal(signal.SIGSTOP)
-    os.kill(instance.workers[2], signal.SIGKILL)
+    with Watch(consul, name) as watch:
+        os.kill(instance.workers[2], signal.SIGKILL)
+        wait_for("the agent process to see it", lambda: watch.asked > 20)
+    assert watch.missed == 0
     wait_for("3 of 4 in the note", lambda: note(consul, name).startswith("3/4 workers ready"), within=3.0)
     assert state(consul, name) == "passing"
     instance.signal(signal.SIGCONT)
@@ -138,6 +141,17 @@ def test_idle_on_purpose_is_passing(consul: Agent, debian: Build, start: Start, 
     assert state(consul, name) == "passing"
 
 
+def test_idle_is_passing_and_wakes_up(consul: Agent, build: Build, start: Start, name: str) -> None:
+    options: Options = {"consul-agent": consul.address, "consul-service-name": name, "idle": 2, "consul-check-ttl": "1s"}
+    instance = start(build, options)
+    wait_state(consul, name, "passing")
+    with Watch(consul, name) as watch:
+        wait_for("idle in the note", lambda: "idle" in note(consul, name), within=20.0)
+        assert instance.ask() == "served"
+        wait_for("ready in the note", lambda: note(consul, name).startswith("2/2 workers ready"), within=5.0)
+    assert watch.missed == 0
+
+
 def test_master_killed(consul: Agent, debian: Build, start: Start, name: str) -> None:
     """Nobody is left to start workers again: the agent process takes the service out before it ends."""
     instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name})
@@ -171,7 +185,7 @@ def test_what_was_killed_is_removed_at_last(consul_agents: Callable[..., Agent],
     wait_state(agent, name, "passing")
     instance.kill_all()
     wait_state(agent, name, "critical", within=3.0)
-    wait_state(agent, name, "absent", within=75.0)
+    wait_state(agent, name, "absent", within=100.0)
 
 
 def test_agent_process_killed_comes_back(consul: Agent, build: Build, start: Start, name: str) -> None:
@@ -230,6 +244,19 @@ def test_agent_process_holds_nothing_of_the_instance(consul: Agent, debian: Buil
     connections = kinds.count("socket")
     assert connections <= 3, kinds  # one to the agent, and libcurl's own pair
     assert set(kinds) <= {"socket", "pipe", "anon_inode"}, kinds
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+def test_agent_process_has_the_workers_groups(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    options: Options = {"master-as-root": "true", "uid": "nobody", "gid": "nogroup", "add-gid": ["tty", "mail"]}
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name} | options)
+    wait_state(consul, name, "passing")
+    groups = [
+        re.findall(r"Groups:\s*(.*)", Path(f"/proc/{pid}/status").read_text())[0].split()
+        for pid in (instance.workers[1], instance.agent_process)
+    ]
+    assert sorted(groups[0]) == sorted(groups[1])
+    assert set(groups[1]) == {str(grp.getgrnam(group).gr_gid) for group in ("tty", "mail")}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")

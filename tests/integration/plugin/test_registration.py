@@ -123,6 +123,13 @@ def test_an_app_that_did_not_load_is_not_registered(consul: Agent, debian: Build
     assert holds(lambda: state(consul, name) == "absent", during=1.0)
 
 
+def test_why_it_is_not_registered_yet(debian: Build, consul: Agent, start: Start, name: str) -> None:
+    """Said once, after a few seconds."""
+    instance = start(debian, {"consul-agent": consul.address, "consul-service-name": name}, environment={"APP_FAILS": "1"})
+    instance.wait_log(f"{name}\\S*: not registered yet: 2/2 workers ready, .* but no app is loaded", within=10.0)
+    assert holds(lambda: instance.text().count("not registered yet") == 1, during=1.5)
+
+
 def test_a_long_line_is_cut(consul: Agent, debian: Build, start: Start, name: str) -> None:
     """The core writes what lies behind its buffer, such as the environment, when a line is longer than that."""
     instance = start(

@@ -47,6 +47,11 @@ def touch_workers(instance: Instance) -> Callable[[Instance], None]:
     return workers_replaced(instance)
 
 
+def touch(instance: Instance) -> Callable[[Instance], None]:
+    (instance.directory / "reload").touch()
+    return reloaded
+
+
 def fifo(command: str) -> How:
     def send(instance: Instance) -> Callable[[Instance], None]:
         instance.command(command)
@@ -67,6 +72,7 @@ def reload_watched(agent: Agent, start: Start, build: Build, name: str, how: How
         "processes": 2,
         "touch-chain-reload": "%dchain",
         "touch-workers-reload": "%dworkers",
+        "touch-reload": "%dreload",
         "master-fifo": "%dfifo",
     }
     instance = start(build, options, environment={"APP_LOADS_FOR": str(loading)})
@@ -87,7 +93,7 @@ def reload_watched(agent: Agent, start: Start, build: Build, name: str, how: How
 
 
 @pytest.mark.parametrize(
-    "how", [hangup, brutal, touch_chain, touch_workers, *FIFO.values()], ids=["HUP", "QUIT", "chain", "workers", *FIFO]
+    "how", [hangup, brutal, touch, touch_chain, touch_workers, *FIFO.values()], ids=["HUP", "QUIT", "touch", "chain", "workers", *FIFO]
 )
 def test_no_gap(consul: Agent, build: Build, start: Start, name: str, how: How) -> None:
     reload_watched(consul, start, build, name, how, loading=0.0)
@@ -228,6 +234,30 @@ def test_changed_id_leaves_nothing_behind(consul: Agent, debian: Build, start: S
     with Watch(consul, name) as watch:
         change(instance, debian, options | {"consul-service-id": f"{name}-new"})
         wait_for("only the new id", lambda: [item["Service"]["ID"] for item in consul.get(f"/v1/health/service/{name}")] == [f"{name}-new"])
+    assert watch.missed == 0
+
+
+def test_a_brutal_reload_by_sigterm(consul: Agent, build: Build, start: Start, name: str) -> None:
+    """What SIGTERM is without die-on-term."""
+    instance = start(build, {"consul-agent": consul.address, "consul-service-name": name, "die-on-term": None})
+    wait_state(consul, name, "passing")
+    with Watch(consul, name) as watch:
+        instance.signal(signal.SIGTERM)
+        reloaded(instance)
+        instance.wait_log(r"registered as (?s:.*)registered as")
+    assert watch.missed == 0
+
+
+def test_another_port_is_taken_over(consul: Agent, build: Build, start: Start, name: str) -> None:
+    """The kernel chooses the socket's port, another one at each reload, and with it the id is another one."""
+    instance = start(build, {"consul-agent": consul.address, "consul-service-name": name, "http-socket": "127.0.0.1:0"})
+    wait_state(consul, name, "passing")
+    before = (entry(consul, name) or {})["service"]["Port"]
+    with Watch(consul, name) as watch:
+        instance.signal(signal.SIGHUP)
+        wait_for(
+            "only the new port", lambda: [item["Service"]["Port"] != before for item in consul.get(f"/v1/health/service/{name}")] == [True]
+        )
     assert watch.missed == 0
 
 

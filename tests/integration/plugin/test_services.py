@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from typing import Any
 
 import pytest
 
 from .conftest import Agent, Build, Options, Start, entry, free_port, state, wait_for, wait_state
+from .test_consul_faults import recorder
 
 
 def checks(agent: Agent, service_id: str) -> dict[str, dict[str, Any]]:
@@ -120,6 +123,20 @@ def test_the_old_plugins_urls_token_and_debug(consul: Agent, debian: Build, star
     assert "a-secret" not in instance.text().replace(instance.text().split("[consul]")[0], "")
 
 
+def test_the_old_plugins_token_and_ttl(consul: Agent, debian: Build, start: Start, name: str) -> None:
+    with recorder(consul) as (address, seen):
+        instance = start(debian, {"consul-register": f"url=http://{address},name={name},token=a-secret,ttl=2"})
+        wait_state(consul, name, "passing")
+        everybody = [instance.process.pid, instance.agent_process, *instance.workers.values()]
+        # Stopped first, so that none can see the other's death.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in everybody:
+                os.kill(pid, number)
+        wait_state(consul, name, "critical", within=4.0)
+    assert {request["headers"]["X-Consul-Token"] for request in seen} == {"a-secret"}
+    assert not any("a-secret" in request["path"] or b"a-secret" in request["body"] for request in seen)
+
+
 def test_registered_before_the_workers_accept(consul: Agent, debian: Build, start: Start, name: str) -> None:
     """`wait_workers=0`: in Consul at once, and critical until somebody accepts."""
     options: Options = {"consul-register": old(consul, name, ",wait_workers=0"), "lazy-apps": "true"}
@@ -158,7 +175,7 @@ NAMED: Options = {"consul-service-name": "never-registered"}
         ({"consul-register": 'name=a,token="geheim'}, "consul-register = ...: a quote is left open"),
         ({"consul-register": '"url=http://127.0.0.1:8500,name=a,token=geheim"'}, "consul-register = ...: each part must be key=value"),
         ({"consul-register": "name=a,url=http://127.0.0.1:8500,token=a,geheim"}, "consul-register = ...: each part must be key=value"),
-        ({"consul-register": "name=a,url=localhost/?token=geheim"}, "consul-register, url = localhost/?token=...: it must be the URL"),
+        ({"consul-register": "name=a,url=localhost/?token=geheim"}, "consul-register, url = ...: it must be the URL"),
         ({"consul-register": "name=..,url=http://127.0.0.1:8500"}, "consul-register = ..: an id of dots only can't be asked for"),
         (
             {"consul-check-http": "/", "consul-service": ["name=a,id=x", "name=b,id=x:http"]},
@@ -185,9 +202,18 @@ NAMED: Options = {"consul-service-name": "never-registered"}
         ({"consul-election": "a,key=/b"}, "a key of Consul does not begin with a slash"),
         ({"consul-election": "a,key=b//c"}, "consul-election, key = b//c: Consul can't be asked for it"),
         ({"consul-election": "../a"}, "consul-election, key = uwsgi/election/../a: Consul can't be asked for it"),
+        ({"consul-watch-service": "web,api"}, "consul-watch-service = api: there is a name already: for another one give the option again"),
+        ({"consul-watch-kv": "app/,other/"}, "consul-watch-kv = other/: there is a name already"),
+        ({"consul-watch-service": "web,dc=a,dc=b"}, "consul-watch-service = dc: this key is given twice"),
+        ({"consul-election": "e1,e2"}, "consul-election = e2: there is a name already"),
+        ({"consul-service": "name=a,port=1,name=b"}, "consul-service = name: this key is given twice"),
+        ({"consul-service": "name=a,tags=v1,blue"}, "with quotes around what holds a comma"),
+        ({"consul-watch-kv": "/a"}, "consul-watch-kv = /a: Consul can't be asked for it"),
+        ({"consul-register": "name=a,url=http://u:geheim@127.0.0.1:1"}, "consul-register, url = ...: it must be the URL of an agent"),
+        ({"consul-election": "a", "consul-cron": "70 3 -1 -1 -1 /bin/true"}, "it must be minute (to 59) hour (to 23)"),
         ({"consul-cron": "-1 -1 -1 -1 -1 /bin/true"}, "it needs a consul-election beside it"),
-        ({"consul-election": "a", "consul-cron": "* * * * * /bin/true"}, "it must be minute hour day month week command"),
-        ({"consul-election": "a", "consul-unique-cron": "-1 -1 -1 -1 -1"}, "it must be minute hour day month week command"),
+        ({"consul-election": "a", "consul-cron": "* * * * * /bin/true"}, "it must be minute (to 59) hour (to 23)"),
+        ({"consul-election": "a", "consul-unique-cron": "-1 -1 -1 -1 -1"}, "it must be minute (to 59) hour (to 23)"),
     ],
 )
 def test_wrong_values_stop_the_instance(debian: Build, start: Start, options: Options, message: str) -> None:

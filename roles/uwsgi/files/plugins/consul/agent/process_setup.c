@@ -3,6 +3,7 @@
 #include "process_setup.h"
 
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -55,7 +56,33 @@ static bool user_of_workers(uid_t *uid)
 	return user || !uwsgi.uidname;
 }
 
-/* With `master-as-root` the core resolves uid and gid in the workers only, so here we do. */
+static bool set_own_groups(uid_t uid, gid_t gid)
+{
+	const struct passwd *user = uwsgi.uidname ? getpwnam(uwsgi.uidname) : getpwuid(uid);
+	if (!gid || !uid || uwsgi.no_initgroups || !user)
+		return !setgroups(0, NULL);
+	return !initgroups(user->pw_name, gid);
+}
+
+static bool group_of(const char *name, gid_t *gid)
+{
+	const struct group *group = getgrnam(name);
+	*gid = group ? group->gr_gid : (gid_t) atoi(name);
+	return *gid != 0;
+}
+
+/* Those of add-gid are in place of the user's, as they are for the workers. */
+static bool set_additional_groups(void)
+{
+	gid_t groups[NGROUPS_MAX];
+	size_t count = 0;
+	for (struct uwsgi_string_list *item = uwsgi.additional_gids; item; item = item->next)
+		if (count == NGROUPS_MAX || !group_of(item->value, &groups[count++]))
+			return false;
+	return !count || !setgroups(count, groups);
+}
+
+/* With `master-as-root` the core resolves uid, gid and further groups in the workers only, so here we do. */
 static bool drop_root(void)
 {
 	uid_t uid;
@@ -65,7 +92,7 @@ static bool drop_root(void)
 		return true;
 	if (!user_of_workers(&uid) || !group_of_workers(&gid))
 		return false;
-	if ((uid || gid) && setgroups(0, NULL))
+	if ((uid || gid) && (!set_own_groups(uid, gid) || (gid && !set_additional_groups())))
 		return false;
 	return (!gid || !setgid(gid)) && (!uid || !setuid(uid));
 }

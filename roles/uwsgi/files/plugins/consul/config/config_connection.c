@@ -50,7 +50,7 @@ static char *take_token_file(const char *option, const char *text, void *target)
 {
 	struct consul_connection *connection = target;
 	char *trouble = consul_token_check(text);
-	char *problem = trouble ? consul_wrong(option, text, trouble) : consul_judge_text(option, text, &connection->token_file);
+	char *problem = trouble ? consul_wrong(option, text, trouble) : consul_judge_path(option, text, &connection->token_file);
 	free(trouble);
 	return problem;
 }

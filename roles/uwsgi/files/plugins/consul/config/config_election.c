@@ -45,7 +45,7 @@ static char *take_default_key(struct consul_election_config *election)
 }
 
 static const struct consul_rule rules[] = {
-	{"", take_name}, {"ttl", take_ttl}, {"lock-delay", take_lock_delay}, {"key", take_key}, {NULL, NULL},
+	{"", take_name, false}, {"ttl", take_ttl, false}, {"lock-delay", take_lock_delay, false}, {"key", take_key, false}, {NULL, NULL, false},
 };
 
 static char *take_election(const char *option, const char *text, void *election)
@@ -61,12 +61,24 @@ static char *take_command(const char *option, const char *text, void *commands)
 	return NULL;
 }
 
+/* As the core reads it. It takes any number, and what is too large never comes. */
+static bool is_time(const int fields[5])
+{
+	static const int most[] = {59, 23, 31, 12, 7};
+	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++)
+		if (fields[i] < -most[i] || fields[i] > most[i])
+			return false;
+	return true;
+}
+
 static char *take_cron(const char *option, const char *text, void *crons)
 {
-	/* As the core reads it; from -59 (each 59 minutes) to 59, and so on. */
-	int minute, hour, day, month, week, length = 0;
-	if (sscanf(text, "%d %d %d %d %d %n", &minute, &hour, &day, &month, &week, &length) != 5 || !length || !text[length])
-		return consul_wrong(option, text, "it must be minute hour day month week command, with -1 for any and -N for each N, as in -5 -1 -1 -1 -1 /bin/true");
+	int fields[5], length = 0;
+	int count = sscanf(text, "%d %d %d %d %d %n", &fields[0], &fields[1], &fields[2], &fields[3], &fields[4], &length);
+	if (count != 5 || !length || !text[length] || !is_time(fields))
+		return consul_wrong(option, text,
+				    "it must be minute (to 59) hour (to 23) day (to 31) month (to 12) week (to 7) command, with -1 for any and -N for each N, as in "
+				    "-5 -1 -1 -1 -1 /bin/true");
 	return take_command(option, text, crons);
 }
 

@@ -130,22 +130,22 @@ static char *take_bare(const char *option, const char *text, void *registration)
 }
 
 static const struct consul_rule rules[] = {
-	{"", take_bare},
-	{"address", take_address},
-	{"check_url", take_check_url},
-	{"debug", take_debug},
-	{"deregister_url", take_deregister_url},
-	{"id", take_id},
-	{"name", take_name},
-	{"port", take_port},
-	{"register_url", take_register_url},
-	{"ssl_no_verify", take_no_verify},
-	{"tags", take_tags},
-	{"token", take_token},
-	{"ttl", take_ttl},
-	{"url", take_url},
-	{"wait_workers", take_wait_workers},
-	{NULL, NULL},
+	{"", take_bare, true},
+	{"address", take_address, false},
+	{"check_url", take_check_url, false},
+	{"debug", take_debug, false},
+	{"deregister_url", take_deregister_url, false},
+	{"id", take_id, false},
+	{"name", take_name, false},
+	{"port", take_port, false},
+	{"register_url", take_register_url, false},
+	{"ssl_no_verify", take_no_verify, false},
+	{"tags", take_tags, false},
+	{"token", take_token, false},
+	{"ttl", take_ttl, false},
+	{"url", take_url, false},
+	{"wait_workers", take_wait_workers, false},
+	{NULL, NULL, false},
 };
 
 /* The agent of a URL, which ends in `path` of the API (NULL: is the agent's own). */
@@ -163,7 +163,8 @@ static char *take_agent(const char *key, const char *url, const char *path, stru
 		return NULL;
 	}
 	char *option = consul_format(OPTION ", %s", key);
-	char *problem = consul_wrong(option, url, path ? "it must be the URL of an agent, http(s)://host:port, with the path of this call in Consul's API behind it"
+	/* There may be a password or a token in it. */
+	char *problem = consul_wrong(option, strpbrk(url, "@?") ? "..." : url, path ? "it must be the URL of an agent, http(s)://host:port, with the path of this call in Consul's API behind it"
 						       : "it must be the URL of an agent, http(s)://host:port");
 	free(option);
 	return problem;

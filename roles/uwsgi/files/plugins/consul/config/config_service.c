@@ -148,19 +148,19 @@ static char *take_check_tcp(const char *option, const char *text, void *target)
 }
 
 static const struct consul_rule service_rules[] = {
-	{"name", consul_service_take_name},
-	{"id", consul_service_take_id},
-	{"port", consul_service_take_port},
-	{"address", consul_service_take_address},
-	{"tags", take_tags},
-	{"meta", take_meta},
-	{"weights", take_weights},
-	{"check-ttl", take_ttl},
-	{"check-deregister-after", take_deregister_after},
-	{"check-http", take_check_http},
-	{"check-tcp", take_check_tcp},
-	{"check-interval", take_interval},
-	{NULL, NULL},
+	{"name", consul_service_take_name, false},
+	{"id", consul_service_take_id, false},
+	{"port", consul_service_take_port, false},
+	{"address", consul_service_take_address, false},
+	{"tags", take_tags, true},
+	{"meta", take_meta, true},
+	{"weights", take_weights, false},
+	{"check-ttl", take_ttl, false},
+	{"check-deregister-after", take_deregister_after, false},
+	{"check-http", take_check_http, false},
+	{"check-tcp", take_check_tcp, false},
+	{"check-interval", take_interval, false},
+	{NULL, NULL, false},
 };
 
 struct consul_service_config *consul_service_config_add(struct consul_config *config)
@@ -230,7 +230,7 @@ static char *read_listed(const struct consul_options *options, struct consul_con
 	if (!problem)
 		problem = consul_take_fields("consul-service", text, service_rules,
 					     "the keys are name, id, port, address, tags, meta, weights, check-ttl, check-deregister-after, check-http, check-tcp "
-					     "and check-interval, each as key=value",
+					     "and check-interval, each as key=value, with quotes around what holds a comma",
 					     service);
 	if (!problem && !service->name)
 		problem = consul_wrong("consul-service", text, "it needs a name=...");

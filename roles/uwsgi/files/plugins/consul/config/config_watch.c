@@ -69,7 +69,7 @@ static char *take_action(const char *option, const char *text, void *target)
 	}
 	if (!strncmp(text, "touch:", 6)) {
 		watch->action = CONSUL_CHANGE_TOUCH;
-		return consul_judge_text(option, text + 6, &watch->touched);
+		return consul_judge_path(option, text + 6, &watch->touched);
 	}
 	if (!strncmp(text, "signal:", 7)) {
 		watch->action = CONSUL_CHANGE_SIGNAL;
@@ -79,11 +79,11 @@ static char *take_action(const char *option, const char *text, void *target)
 }
 
 static const struct consul_rule service_rules[] = {
-	{"", take_name}, {"tag", take_tag}, {"dc", take_datacenter}, {"status", take_status}, {"filter", take_filter}, {"on-change", take_action}, {NULL, NULL},
+	{"", take_name, false}, {"tag", take_tag, true}, {"dc", take_datacenter, false}, {"status", take_status, false}, {"filter", take_filter, false}, {"on-change", take_action, false}, {NULL, NULL, false},
 };
-static const struct consul_rule kv_rules[] = {{"", take_name}, {"dc", take_datacenter}, {"on-change", take_action}, {NULL, NULL}};
+static const struct consul_rule kv_rules[] = {{"", take_name, false}, {"dc", take_datacenter, false}, {"on-change", take_action, false}, {NULL, NULL, false}};
 static const struct consul_rule query_rules[] = {
-	{"", take_name}, {"dc", take_datacenter}, {"interval", take_interval}, {"on-change", take_action}, {NULL, NULL},
+	{"", take_name, false}, {"dc", take_datacenter, false}, {"interval", take_interval, false}, {"on-change", take_action, false}, {NULL, NULL, false},
 };
 
 static char *read_one(const char *option, const char *text, enum consul_watch_kind kind, struct consul_watch_config *watch)

@@ -53,17 +53,41 @@ char *consul_take_parts(const char *option, const char *text, consul_take take, 
 	}
 }
 
-static char *take_field(const char *option, const struct consul_field *field, const struct consul_rule *rules, const char *right, void *target)
+static char *take_field(const char *option, const struct consul_field *field, const struct consul_rule *rule, void *target)
 {
-	for (; rules->key; rules++) {
-		if (strcmp(rules->key, field->key))
-			continue;
-		char *place = *field->key ? consul_format("%s, %s", option, field->key) : consul_format("%s", option);
-		char *problem = rules->take(place, field->value, target);
-		free(place);
-		return problem;
-	}
-	return consul_wrong(option, *field->key ? field->key : field->value, right);
+	char *place = *field->key ? consul_format("%s, %s", option, field->key) : consul_format("%s", option);
+	char *problem = rule->take(place, field->value, target);
+	free(place);
+	return problem;
+}
+
+static const struct consul_rule *rule_for(const struct consul_rule *rules, const char *key)
+{
+	for (; rules->key; rules++)
+		if (!strcmp(rules->key, key))
+			return rules;
+	return NULL;
+}
+
+/* Is there a field with the same key before this one? */
+static bool is_repeated(const struct consul_fields *fields, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (!strcmp(fields->items[i].key, fields->items[index].key))
+			return true;
+	return false;
+}
+
+static char *check_field(const char *option, const struct consul_fields *fields, size_t index, const struct consul_rule *rule, const char *right)
+{
+	const struct consul_field *field = &fields->items[index];
+	if (!rule)
+		return consul_wrong(option, *field->key ? field->key : field->value, right);
+	if (rule->repeatable || !is_repeated(fields, index))
+		return NULL;
+	if (*field->key)
+		return consul_wrong(option, field->key, "this key is given twice");
+	return consul_wrong(option, field->value, "there is a name already: for another one give the option again, and put quotes around what holds a comma");
 }
 
 char *consul_take_fields(const char *option, const char *text, const struct consul_rule *rules, const char *right, void *target)
@@ -72,8 +96,12 @@ char *consul_take_fields(const char *option, const char *text, const struct cons
 	const char *fault = consul_fields_parse(text, &fields);
 	/* Without the value: there may be a token in it. */
 	char *problem = fault ? consul_wrong(option, "...", fault) : NULL;
-	for (size_t i = 0; i < fields.count && !problem; i++)
-		problem = take_field(option, &fields.items[i], rules, right, target);
+	for (size_t i = 0; i < fields.count && !problem; i++) {
+		const struct consul_rule *rule = rule_for(rules, fields.items[i].key);
+		problem = check_field(option, &fields, i, rule, right);
+		if (!problem)
+			problem = take_field(option, &fields.items[i], rule, target);
+	}
 	consul_fields_clear(&fields);
 	return problem;
 }
@@ -118,17 +146,26 @@ char *consul_judge_name(const char *option, const char *text, char **field)
 	return consul_wrong(option, text, "Consul can't be asked for it: no part between slashes may be empty, . or ..");
 }
 
+char *consul_judge_path(const char *option, const char *text, char **field)
+{
+	char *problem = consul_judge_text(option, text, field);
+	char *folder = problem || *text == '/' ? NULL : getcwd(NULL, 0);
+	if (folder) {
+		free(*field);
+		*field = consul_format("%s/%s", folder, text);
+		free(folder);
+	}
+	return problem;
+}
+
 char *consul_judge_file(const char *option, const char *text, char **field)
 {
-	if (access(text, R_OK)) {
-		char *right = consul_format("a file that this instance can read is right (%s)", strerror(errno));
-		char *problem = consul_wrong(option, text, right);
-		free(right);
-		return problem;
-	}
-	free(*field);
-	*field = consul_format("%s", text);
-	return NULL;
+	if (!access(text, R_OK))
+		return consul_judge_path(option, text, field);
+	char *right = consul_format("a file that this instance can read is right (%s)", strerror(errno));
+	char *problem = consul_wrong(option, text, right);
+	free(right);
+	return problem;
 }
 
 char *consul_judge_choice(const char *option, const char *text, const char *const *choices, const char *right, int *index)

@@ -14,6 +14,7 @@ typedef char *(*consul_take)(const char *option, const char *text, void *target)
 struct consul_rule {
 	const char *key; /* "": the part without a key */
 	consul_take take;
+	bool repeatable;
 };
 
 struct consul_range {
@@ -46,6 +47,7 @@ char *consul_judge_duration(const char *option, const char *text, const struct c
 char *consul_judge_number(const char *option, const char *text, const struct consul_range *range, long *number);
 char *consul_judge_text(const char *option, const char *text, char **field); /* in place of what `field` held */
 char *consul_judge_name(const char *option, const char *text, char **field); /* of what Consul can be asked for */
+char *consul_judge_path(const char *option, const char *text, char **field); /* made absolute: apps change their folder */
 char *consul_judge_file(const char *option, const char *text, char **field); /* one that can be read */
 char *consul_judge_choice(const char *option, const char *text, const char *const *choices, const char *right, int *index);
 

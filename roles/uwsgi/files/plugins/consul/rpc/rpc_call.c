@@ -55,8 +55,11 @@ static void check_count(struct consul_rpc_call *call)
 		free(names);
 		names = longer;
 	}
-	if (call->count > most || call->count < function->needed)
-		add_problem(call, NULL, consul_format("%s takes %zu to %zu arguments (%s), not %zu", function->name, function->needed, most, names, call->count));
+	if (call->count > most || call->count < function->needed) {
+		char *range = function->needed == most ? consul_format("%zu", most) : consul_format("%zu to %zu", function->needed, most);
+		add_problem(call, NULL, consul_format("%s takes %s arguments%s%s%s, not %zu", function->name, range, most ? " (" : "", names, most ? ")" : "", call->count));
+		free(range);
+	}
 	free(names);
 }
 

@@ -7,6 +7,7 @@
 #include "../base/json.h"
 #include "../base/memory.h"
 #include "../base/path.h"
+#include "../base/values.h"
 #include "../config/config.h"
 
 static json_t *check_of(const struct consul_service_config *config, const char *suffix, const char *name)
@@ -107,11 +108,23 @@ char *consul_update_path(const struct consul_service_config *config)
 	return consul_path("/v1/agent/check/update/service:", config->id);
 }
 
+/* An app's own words may be of two verdicts that were given at the same moment, and then no UTF-8. */
+static json_t *text_of(const char *note)
+{
+	json_t *text = json_string(note);
+	if (text)
+		return text;
+	char *printable = consul_printable(note);
+	text = consul_json(json_string(printable));
+	free(printable);
+	return text;
+}
+
 char *consul_update_body(enum consul_state state, const char *note)
 {
 	json_t *update = consul_json(json_object());
 	consul_json_set(update, "Status", json_string(consul_state_name(state)));
-	consul_json_set(update, "Output", json_string(note));
+	consul_json_set(update, "Output", text_of(note));
 	return consul_json_text(update);
 }
 

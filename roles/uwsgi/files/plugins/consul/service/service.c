@@ -11,6 +11,9 @@
 
 #define NEVER INT64_MAX
 
+/* Nobody asks where it is before. */
+#define PATIENCE_MS 5000
+
 enum phase { WAITING, PRESENT, LEAVING, LEFT };
 
 struct consul_service {
@@ -21,6 +24,8 @@ struct consul_service {
 	struct consul_call *call; /* the one under way, or NULL */
 	bool touched; /* a registration of ours was sent */
 	bool unknown; /* the agent has to be told all again */
+	int64_t born;
+	bool missed; /* the log says that it is not registered yet */
 	bool unproven; /* registered, and no update has been accepted since */
 	bool told; /* `told_state` is what the agent has */
 	enum consul_state told_state;
@@ -39,6 +44,7 @@ struct consul_service *consul_service_new(struct consul_client *client, const st
 	service->config = config;
 	service->identity = identity;
 	service->phase = present ? PRESENT : WAITING;
+	service->born = consul_now();
 	service->touched = present;
 	return service;
 }
@@ -89,7 +95,6 @@ static void registered(void *context, const struct consul_answer *answer)
 	service->phase = PRESENT;
 	service->unknown = false;
 	service->unproven = true;
-	service->token = consul_client_token(service->client);
 	service->told = false; /* an existing check keeps its state and note: tell ours */
 	service->due = 0;
 }
@@ -137,6 +142,7 @@ static void register_now(struct consul_service *service)
 	service->touched = true;
 	start(service, "PUT", consul_registration_path(), consul_registration_body(service->config, service->identity, service->verdict.state),
 	      consul_client_patience(service->client), registered);
+	service->token = consul_client_token(service->client);
 }
 
 static void update_now(struct consul_service *service)
@@ -156,11 +162,21 @@ static bool is_news(const struct consul_service *service, const struct consul_ve
 	return service->told && !service->trouble.failures && service->told_state != verdict->state;
 }
 
+static void log_waiting(struct consul_service *service, const struct consul_verdict *verdict, int64_t now)
+{
+	if (service->missed || now - service->born < PATIENCE_MS)
+		return;
+	service->missed = true;
+	consul_log("%s: not registered yet: %s", service->config->id, verdict->note);
+}
+
 void consul_service_tick(struct consul_service *service, const struct consul_verdict *verdict, int64_t now)
 {
 	bool due = now >= service->due;
 	if (service->call)
 		return;
+	if (service->phase == WAITING)
+		log_waiting(service, verdict, now);
 	if (service->phase == WAITING && due && (service->config->early || (verdict->complete && verdict->state != CONSUL_CRITICAL))) {
 		service->verdict = *verdict;
 		register_now(service);
