@@ -42,6 +42,7 @@ struct consul_election {
 	int64_t try_at;
 	enum retreat retreat;
 	int64_t settle_by, retreat_by;
+	int64_t end_by; /* for what was given more time, when there still was */
 	bool leaving;
 	bool left;
 	int64_t due;
@@ -282,9 +283,10 @@ static void retreat(struct consul_election *election, int64_t now)
 	if (election->retreat == RELEASING && consul_key_asked(election->key) != CONSUL_ASKED_WAITING) {
 		consul_key_done(election->key);
 		election->retreat = ENDING;
+		election->end_by = NEVER;
 		consul_session_end(election->session, time_left(election, now));
 	}
-	if (election->retreat == ENDING && consul_session_ended(election->session)) {
+	if (election->retreat == ENDING && (consul_session_ended(election->session) || now >= election->end_by)) {
 		election->retreat = STEADY;
 		election->left = election->leaving;
 	}
@@ -308,6 +310,19 @@ static void tell(struct consul_election *election)
 	election->published = taken ? item : NULL;
 	if (!taken)
 		free(item);
+}
+
+/* A stop has less time than a retreat that is under way was given. */
+static void hurry(struct consul_election *election, int64_t now, long most_ms)
+{
+	if (election->retreat_by <= now + most_ms)
+		return;
+	election->retreat_by = election->end_by = now + most_ms;
+	if (election->settle_by > now + most_ms / 2)
+		election->settle_by = now + most_ms / 2;
+	/* To ask for it twice does no harm. */
+	if (election->retreat == RELEASING && consul_key_asked(election->key) == CONSUL_ASKED_WAITING)
+		consul_key_release(election->key, consul_session_id(election->session), most_ms / 2);
 }
 
 static bool has_stakes(const struct consul_election *election)
@@ -355,8 +370,8 @@ void consul_election_leave(struct consul_election *election, long most_ms)
 	election->leaving = true;
 	if (election->retreat == STEADY)
 		step_down(election, "it stops", now, most_ms);
-	else if (election->retreat_by > now + most_ms)
-		election->retreat_by = election->settle_by = now + most_ms;
+	else
+		hurry(election, now, most_ms);
 }
 
 void consul_election_relieve(struct consul_election *election, long most_ms)
