@@ -8,6 +8,7 @@
 #include "../base/clock.h"
 #include "../config/config.h"
 #include "../election/leader.h"
+#include "../election/leader_cron.h"
 #include "../watch/change.h"
 #include "board.h"
 #include "handover.h"
@@ -42,6 +43,8 @@ bool consul_supervisor_prepare(struct consul_config *config, struct consul_prede
 	else if (!consul_nonce_make(nonce))
 		return false;
 	supervisor.reloaded = predecessor->pid != 0;
+	if (predecessor->crons)
+		consul_leader_cron_inherit(predecessor->crons);
 	supervisor.config = config;
 	supervisor.predecessor = predecessor;
 	supervisor.board = consul_board_new(nonce, uwsgi.numproc, (int) config->services_count);
@@ -191,9 +194,13 @@ void consul_supervisor_forget(void)
 void consul_supervisor_hand_over(void)
 {
 	char *leadership = supervisor.child ? consul_leader_hand_over(&supervisor.board->leader) : NULL;
+	char *crons = consul_leader_cron_hand_over();
 	atomic_store(&supervisor.board->mode, CONSUL_RELOADING);
 	atomic_store(&supervisor.board->replaced, true);
 	if (supervisor.child)
 		consul_handover_leave(supervisor.child, supervisor.board->nonce, leadership, supervisor.ids);
+	if (crons)
+		consul_handover_leave_crons(crons);
 	free(leadership);
+	free(crons);
 }
