@@ -567,6 +567,19 @@ def test_without_consul_there_is_no_leader(consul_agents: Agents, debian: Build,
     assert field.instances[0].text().count("does not answer") == 1
 
 
+def test_an_agent_that_lost_the_service_is_no_news(consul_agents: Agents, debian: Build, stand: Stand) -> None:
+    """It has it again at the next sign of life. Until then it makes no session, which lasts too short for anybody to act."""
+    agent = consul_agents()
+    field = stand(debian, [agent], {"consul-check-ttl": "20s"}, service=True)
+    field.wait_leader()
+    agent.stop()
+    agent.start()
+    field.instances[0].wait_log("has lost it, registering again", within=15.0)
+    wait_for(f"the next term:\n{field.logs()}", lambda: field.instances[0].text().count("this instance is the leader") == 2, within=15.0)
+    assert "Missing check" in agent.log.read_text()
+    assert "Missing check" not in field.instances[0].text()
+
+
 def test_at_rest_followers_ask_next_to_nothing(consul: Agent, debian: Build, stand: Stand) -> None:
     """The leader renews at each third of 15 s; followers hold one blocking query of a minute."""
     field = stand(debian, [consul] * 2)

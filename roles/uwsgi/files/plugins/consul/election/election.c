@@ -58,6 +58,16 @@ static int64_t lease_basis(const struct consul_election_config *config)
 	return config->lock_delay_ms && config->lock_delay_ms < config->ttl_ms ? config->lock_delay_ms : config->ttl_ms;
 }
 
+/* A service that its agent has lost is registered again within a third of this; the servers know it a moment later. */
+static int64_t longest_ttl(const struct consul_config *config)
+{
+	int64_t longest = 0;
+	for (size_t i = 0; i < config->services_count; i++)
+		if (config->services[i].ttl_ms > longest)
+			longest = config->services[i].ttl_ms;
+	return longest;
+}
+
 struct consul_election *consul_election_new(const struct consul_config *config, struct consul_client *client, const struct consul_candidate *candidate,
 					    struct consul_leader *leader, consul_election_publish publish, void *context)
 {
@@ -71,7 +81,7 @@ struct consul_election *consul_election_new(const struct consul_config *config, 
 	election->subject = consul_format("election %s", config->election.name);
 	election->request = consul_candidate_session(config);
 	election->value = consul_candidate_value(config, candidate);
-	election->session = consul_session_new(client, election->subject, election->request, basis / 3);
+	election->session = consul_session_new(client, election->subject, election->request, basis / 3, longest_ttl(config));
 	election->key = consul_key_new(client, election->subject, config->election.key);
 	election->commands = consul_commands_new(election->subject, config->election.name);
 	election->publish = publish;
@@ -181,7 +191,11 @@ static void judge(struct consul_election *election)
 		else
 			gain(election, until);
 	} else if (!is_undecided(election)) {
+		bool led = token_of(election);
 		lose(election, reason(election));
+		/* Consul that lost its data begins its indexes anew: a blocking query for the next one could last its whole minute. */
+		if (led && !*consul_session_id(election->session))
+			consul_key_forget(election->key);
 	}
 }
 
