@@ -418,6 +418,58 @@ def test_a_reload_keeps_the_leadership(consul: Agent, build: Build, stand: Stand
     assert field.leases[second].token() > token
 
 
+@pytest.mark.parametrize("stops", [False, True], ids=["goes on", "stops"])
+def test_a_reload_lets_the_commands_end(consul: Agent, debian: Build, stand: Stand, stops: bool) -> None:
+    """The agent process from before has to run them, however long that takes, unless the instance ends."""
+    gains = [says("begins"), says("slow", "sleep 5"), says("last")]
+    field = stand(debian, [consul], {"consul-election-gain": gains, "consul-stop-timeout": "1s"}, service=True)
+    instance = field.instances[0]
+    wait_for("the first command", lambda: field.told(0))
+    predecessor = instance.agent_process
+    instance.signal(signal.SIGHUP)
+    instance.wait_agent_process(2)
+    wait_for("it leads again", field.leases[0].token)
+    assert holds(lambda: alive(predecessor), during=1.5)
+    assert len(field.told(0)) == 1
+    before = processor_time(predecessor)
+    if stops:
+        instance.signal(signal.SIGINT)
+        instance.wait()
+        wait_for("the end of the predecessor", lambda: not alive(predecessor), within=2.0)
+        assert [line.split()[0] for line in field.told(0)] == ["begins", "loss"]
+        assert re.search(r"echo \"last .* was not run, the time to stop is over", instance.text())
+        return
+    wait_for("the others", lambda: len(field.told(0)) == 3)
+    assert [line.split()[0] for line in field.told(0)] == ["begins", "slow", "last"]
+    assert processor_time(predecessor) - before < 0.2
+    wait_for("the end of the predecessor", lambda: not alive(predecessor), within=2.0)
+    assert "was not run" not in instance.text()
+
+
+def processor_time(pid: int) -> float:
+    """Seconds; 0 for one that has ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def test_a_stop_hurries_a_slow_loss(consul: Agent, debian: Build, stand: Stand) -> None:
+    """A command on loss that has begun long before is given no more time than one that begins with the stop."""
+    field = stand(debian, [consul] * 2, {"consul-election-loss": says("loss", "sleep 12"), "consul-stop-timeout": "12s"})
+    first = field.wait_leader()
+    instance = field.instances[first]
+    instance.signal(signal.SIGTSTP)
+    instance.wait_log("no longer the leader")
+    session = field.key()["session"]
+    stopped = time.monotonic()
+    instance.signal(signal.SIGINT)
+    field.wait_leader(but=first)
+    # Half of the stop's time is the election's, and half of that the command's: 3 s, and not 6.
+    assert time.monotonic() - stopped < 5.0
+    wait_for("the end of the session", lambda: session not in [found["ID"] for found in sessions(consul, field.name)], within=1.0)
+
+
 def test_a_reload_without_the_election_gives_it_up(consul: Agent, debian: Build, stand: Stand) -> None:
     field = stand(debian, [consul] * 2, service=True)
     first = field.wait_leader()
@@ -515,6 +567,19 @@ def test_without_consul_there_is_no_leader(consul_agents: Agents, debian: Build,
     assert field.instances[0].text().count("does not answer") == 1
 
 
+def test_an_agent_that_lost_the_service_is_no_news(consul_agents: Agents, debian: Build, stand: Stand) -> None:
+    """It has it again at the next sign of life. Until then it makes no session, which lasts too short for anybody to act."""
+    agent = consul_agents()
+    field = stand(debian, [agent], {"consul-check-ttl": "20s"}, service=True)
+    field.wait_leader()
+    agent.stop()
+    agent.start()
+    field.instances[0].wait_log("has lost it, registering again", within=15.0)
+    wait_for(f"the next term:\n{field.logs()}", lambda: field.instances[0].text().count("this instance is the leader") == 2, within=15.0)
+    assert "Missing check" in agent.log.read_text()
+    assert "Missing check" not in field.instances[0].text()
+
+
 def test_at_rest_followers_ask_next_to_nothing(consul: Agent, debian: Build, stand: Stand) -> None:
     """The leader renews at each third of 15 s; followers hold one blocking query of a minute."""
     field = stand(debian, [consul] * 2)
@@ -535,7 +600,7 @@ def test_at_rest_followers_ask_next_to_nothing(consul: Agent, debian: Build, sta
 def test_crons_run_on_the_leader_only(consul: Agent, debian: Build, stand: Stand) -> None:
     crons: Options = {
         "consul-cron": f"-1 -1 -1 -1 -1 {says('cron')}",
-        "consul-unique-cron": f"-1 -1 -1 -1 -1 {says('unique')}",
+        "consul-unique-cron": f"-1 -1 -1 -1 -1 {says('unique')}; sleep 8",
         "cron": "-1 -1 -1 -1 -1 echo everywhere >> told",
     }
     while time.time() % 60 > 50:  # the next minute must find a leader
@@ -554,4 +619,13 @@ def test_crons_run_on_the_leader_only(consul: Agent, debian: Build, stand: Stand
     assert sorted(field.told(leader)) == sorted([*ours, "everywhere", "everywhere"])
     for number in {0, 1, 2} - {leader}:
         assert field.told(number) == ["everywhere", "everywhere"]
-    field.instances[leader].wait_log(r"\[uwsgi-cron\] command .*unique.* exited after")
+    # The master that the reload makes knows of these runs, and of the one that has not ended.
+    field.instances[leader].signal(signal.SIGHUP)
+    field.instances[leader].wait_agent_process(2)
+    wait_for("it leads again", lambda: field.leases[leader].token() == token)
+    ended = r"\[uwsgi-cron\] command .*unique.* exited after ([89]|1\d) second"
+    assert not re.search(ended, field.instances[leader].text())
+    wait_for("the core's own, which knows nothing", lambda: field.told(leader).count("everywhere") == 3)
+    field.instances[leader].wait_log(ended)
+    assert sorted(field.told(leader)) == sorted([*ours, *["everywhere"] * 3])
+    assert time.time() // 60 == minute + 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Client, Instance, Options, Start, Watch, ini, slowness, state, usual_options, wait_for, wait_state
+from .conftest import Agent, Build, Client, Instance, Options, Start, Watch, holds, ini, slowness, state, usual_options, wait_for, wait_state
 
 
 def first(text: str, *words: str) -> list[int]:
@@ -30,6 +30,25 @@ def test_signals(consul: Agent, build: Build, start: Start, name: str, signum: i
     wait_state(consul, name, "absent", within=1.0)
     assert instance.wait() == 0
     places = first(instance.text(), f"{name}-{socket.gethostname()}", ": deregistered", "killing workers", "goodbye to uWSGI")
+    assert places == sorted(places)
+
+
+def test_a_second_signal_waits_as_well(consul_agents: Callable[..., Agent], build: Build, start: Start, name: str) -> None:
+    """Each handler of the core tells the workers: also that of a signal that comes while the first one waits for the deregistration."""
+    agent = consul_agents()
+    assert agent.process
+    options: Options = {"consul-agent": agent.address, "consul-service-name": name, "consul-stop-timeout": "20s"}
+    instance = start(build, options | {"consul-timeout": "20s"})
+    wait_state(agent, name, "passing")
+    agent.process.send_signal(signal.SIGSTOP)
+    try:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            instance.signal(signum)
+            assert holds(lambda: "killing workers" not in instance.text(), during=0.5)
+    finally:
+        agent.process.send_signal(signal.SIGCONT)
+    assert instance.wait() == 0
+    places = first(instance.text(), ": deregistered", "killing workers")
     assert places == sorted(places)
 
 

@@ -51,7 +51,7 @@ struct agent {
 	bool services_leave;
 	bool claims; /* the predecessor's registrations are ours */
 	bool relieved; /* another process speaks for the services */
-	int64_t end_by; /* of either */
+	int64_t end_by; /* INT64_MAX: nobody waits for us */
 	bool ended;
 };
 
@@ -130,6 +130,8 @@ static void end_predecessor(struct agent *agent)
  * session, and keep others from the key for the lock-delay. */
 static void leave(struct agent *agent)
 {
+	if (agent->relieved && agent->end_by == INT64_MAX)
+		agent->end_by = consul_now() + agent->config->stop_ms;
 	if (agent->leaving || agent->relieved)
 		return;
 	agent->leaving = true;
@@ -140,12 +142,16 @@ static void leave(struct agent *agent)
 	consul_election_leave(agent->election, agent->config->stop_ms / 2);
 }
 
-/* Whoever takes over from us knows nothing of those before us: after two reloads in a row there still may be one. */
+/* Whoever takes over from us knows nothing of those before us: after two reloads in a row there still may be one. Nor does it know of the commands
+ * that we have to run: they take their time, unless the instance ends. */
 static void be_relieved(struct agent *agent)
 {
 	end_predecessor(agent);
+	if (agent->relieved)
+		return;
 	agent->relieved = true;
-	agent->end_by = consul_now() + agent->config->stop_ms;
+	if (!agent->leaving)
+		agent->end_by = INT64_MAX;
 	consul_election_relieve(agent->election, agent->config->stop_ms / 2);
 }
 
@@ -169,7 +175,7 @@ static void watch_replacement(struct agent *agent, int64_t now)
 		/* Nobody reads our cache any more, and changes are our successor's to act upon. */
 		consul_watches_stop(agent->watches);
 	}
-	if (now - agent->replaced_since >= REPLACED_MS && !agent->leaving) {
+	if (now - agent->replaced_since >= REPLACED_MS && !agent->leaving && !agent->relieved) {
 		consul_log("nobody took over since the reload");
 		leave(agent);
 	}
@@ -232,7 +238,9 @@ static void attend(struct agent *agent, int64_t now)
 
 static int64_t next_look(const struct agent *agent)
 {
-	if (agent->leaving || agent->relieved || !consul_services_are_present(agent->services))
+	if (agent->relieved)
+		return LOOK_MS;
+	if (agent->leaving || !consul_services_are_present(agent->services))
 		return LOOK_WAITING_MS;
 	return LOOK_MS;
 }
@@ -243,7 +251,9 @@ static void wait_for_more(struct agent *agent, int64_t now)
 	int64_t due = agent->relieved ? INT64_MAX : consul_services_due(agent->services);
 	int64_t election_due = consul_election_due(agent->election);
 	int64_t watches_due = consul_watches_due(agent->watches);
-	unsigned count = consul_workers_descriptors(agent->workers, agent->descriptors, (unsigned) agent->board->workers);
+	/* While the instance reloads nobody asks whether workers have died, which those that have would go on to tell. */
+	bool watched = atomic_load(&agent->board->mode) == CONSUL_RUNNING;
+	unsigned count = watched ? consul_workers_descriptors(agent->workers, agent->descriptors, (unsigned) agent->board->workers) : 0;
 	agent->descriptors[count++] = (struct curl_waitfd){.fd = agent->signals, .events = CURL_WAIT_POLLIN};
 	if (election_due < due)
 		due = election_due;

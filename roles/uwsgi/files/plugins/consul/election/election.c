@@ -42,6 +42,7 @@ struct consul_election {
 	int64_t try_at;
 	enum retreat retreat;
 	int64_t settle_by, retreat_by;
+	int64_t end_by; /* for what was given more time, when there still was */
 	bool leaving;
 	bool left;
 	int64_t due;
@@ -57,6 +58,16 @@ static int64_t lease_basis(const struct consul_election_config *config)
 	return config->lock_delay_ms && config->lock_delay_ms < config->ttl_ms ? config->lock_delay_ms : config->ttl_ms;
 }
 
+/* A service that its agent has lost is registered again within a third of this; the servers know it a moment later. */
+static int64_t longest_ttl(const struct consul_config *config)
+{
+	int64_t longest = 0;
+	for (size_t i = 0; i < config->services_count; i++)
+		if (config->services[i].ttl_ms > longest)
+			longest = config->services[i].ttl_ms;
+	return longest;
+}
+
 struct consul_election *consul_election_new(const struct consul_config *config, struct consul_client *client, const struct consul_candidate *candidate,
 					    struct consul_leader *leader, consul_election_publish publish, void *context)
 {
@@ -70,7 +81,7 @@ struct consul_election *consul_election_new(const struct consul_config *config, 
 	election->subject = consul_format("election %s", config->election.name);
 	election->request = consul_candidate_session(config);
 	election->value = consul_candidate_value(config, candidate);
-	election->session = consul_session_new(client, election->subject, election->request, basis / 3);
+	election->session = consul_session_new(client, election->subject, election->request, basis / 3, longest_ttl(config));
 	election->key = consul_key_new(client, election->subject, config->election.key);
 	election->commands = consul_commands_new(election->subject, config->election.name);
 	election->publish = publish;
@@ -180,7 +191,11 @@ static void judge(struct consul_election *election)
 		else
 			gain(election, until);
 	} else if (!is_undecided(election)) {
+		bool led = token_of(election);
 		lose(election, reason(election));
+		/* Consul that lost its data begins its indexes anew: a blocking query for the next one could last its whole minute. */
+		if (led && !*consul_session_id(election->session))
+			consul_key_forget(election->key);
 	}
 }
 
@@ -282,9 +297,10 @@ static void retreat(struct consul_election *election, int64_t now)
 	if (election->retreat == RELEASING && consul_key_asked(election->key) != CONSUL_ASKED_WAITING) {
 		consul_key_done(election->key);
 		election->retreat = ENDING;
+		election->end_by = NEVER;
 		consul_session_end(election->session, time_left(election, now));
 	}
-	if (election->retreat == ENDING && consul_session_ended(election->session)) {
+	if (election->retreat == ENDING && (consul_session_ended(election->session) || now >= election->end_by)) {
 		election->retreat = STEADY;
 		election->left = election->leaving;
 	}
@@ -308,6 +324,19 @@ static void tell(struct consul_election *election)
 	election->published = taken ? item : NULL;
 	if (!taken)
 		free(item);
+}
+
+/* A stop has less time than a retreat that is under way was given. */
+static void hurry(struct consul_election *election, int64_t now, long most_ms)
+{
+	if (election->retreat_by <= now + most_ms)
+		return;
+	election->retreat_by = election->end_by = now + most_ms;
+	if (election->settle_by > now + most_ms / 2)
+		election->settle_by = now + most_ms / 2;
+	/* To ask for it twice does no harm. */
+	if (election->retreat == RELEASING && consul_key_asked(election->key) == CONSUL_ASKED_WAITING)
+		consul_key_release(election->key, consul_session_id(election->session), most_ms / 2);
 }
 
 static bool has_stakes(const struct consul_election *election)
@@ -355,8 +384,8 @@ void consul_election_leave(struct consul_election *election, long most_ms)
 	election->leaving = true;
 	if (election->retreat == STEADY)
 		step_down(election, "it stops", now, most_ms);
-	else if (election->retreat_by > now + most_ms)
-		election->retreat_by = election->settle_by = now + most_ms;
+	else
+		hurry(election, now, most_ms);
 }
 
 void consul_election_relieve(struct consul_election *election, long most_ms)

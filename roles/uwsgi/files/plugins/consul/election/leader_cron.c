@@ -8,6 +8,22 @@
 #include "../config/config.h"
 #include "leader.h"
 
+struct run {
+	uint64_t hash; /* of the cron's whole text */
+	int64_t last; /* when the core saw to it */
+	int64_t started;
+	pid_t pid; /* -1: it has ended */
+};
+
+static struct {
+	uint64_t hash;
+	struct uwsgi_cron *cron;
+} *crons;
+static size_t crons_count;
+
+static struct run *inherited; /* in the order of the crons before the reload */
+static size_t inherited_count;
+
 static int64_t milliseconds_of_minute(void)
 {
 	struct timespec now;
@@ -54,12 +70,50 @@ static void run_if_leader(struct uwsgi_cron *cron, time_t now)
 	consul_log("election %s: cron \"%s\" runs (pid %d)", leadership.election, cron->command, (int) pid);
 }
 
-static void add(const struct consul_list *crons, uint8_t unique)
+/* FNV-1a: 64 bits for a few texts of one's own. */
+static uint64_t hash_of(const char *text)
 {
-	for (size_t i = 0; i < crons->count; i++) {
-		struct uwsgi_cron *cron = uwsgi_cron_add(crons->items[i]);
+	uint64_t hash = 0xcbf29ce484222325;
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char) *text) * 0x100000001b3;
+	return hash;
+}
+
+/* Only a child of this very process can be what runs still; its end is told to the core. */
+static void go_on(struct uwsgi_cron *cron, const struct run *run)
+{
+	cron->last_job = (time_t) run->last;
+	if (run->pid <= 1 || waitpid(run->pid, NULL, WNOHANG))
+		return;
+	cron->pid = run->pid;
+	cron->started_at = (time_t) run->started;
+	if (uwsgi.cron_harakiri)
+		cron->harakiri = cron->started_at + uwsgi.cron_harakiri;
+}
+
+/* The same text twice is two crons: each run is one's only. */
+static void inherit_run(struct uwsgi_cron *cron, uint64_t hash)
+{
+	for (size_t i = 0; i < inherited_count; i++) {
+		if (inherited[i].hash != hash || !inherited[i].last)
+			continue;
+		go_on(cron, &inherited[i]);
+		inherited[i].last = 0;
+		return;
+	}
+}
+
+static void add(const struct consul_list *list, uint8_t unique)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		uint64_t hash = hash_of(list->items[i]);
+		struct uwsgi_cron *cron = uwsgi_cron_add(list->items[i]);
 		cron->unique = unique;
 		cron->func = run_if_leader;
+		crons = consul_grow(crons, crons_count + 1, sizeof(*crons));
+		crons[crons_count].hash = hash;
+		crons[crons_count++].cron = cron;
+		inherit_run(cron, hash);
 	}
 }
 
@@ -67,4 +121,34 @@ void consul_leader_cron_add(const struct consul_election_config *election)
 {
 	add(&election->crons, 0);
 	add(&election->unique_crons, 1);
+	free(inherited);
+	inherited = NULL;
+	inherited_count = 0;
+}
+
+char *consul_leader_cron_hand_over(void)
+{
+	char *text = NULL;
+	for (size_t i = 0; i < crons_count; i++) {
+		const struct uwsgi_cron *cron = crons[i].cron;
+		if (!cron->last_job)
+			continue;
+		char *longer = consul_format("%s%" PRIx64 " %" PRId64 " %" PRId64 " %d;", text ? text : "", crons[i].hash, (int64_t) cron->last_job,
+					     (int64_t) cron->started_at, (int) cron->pid);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+void consul_leader_cron_inherit(const char *text)
+{
+	struct run run;
+	int length = 0;
+	while (sscanf(text, "%" SCNx64 " %" SCNd64 " %" SCNd64 " %d;%n", &run.hash, &run.last, &run.started, &run.pid, &length) == 4 && length) {
+		inherited = consul_grow(inherited, inherited_count + 1, sizeof(*inherited));
+		inherited[inherited_count++] = run;
+		text += length;
+		length = 0;
+	}
 }

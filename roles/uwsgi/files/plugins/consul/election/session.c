@@ -20,7 +20,8 @@ struct consul_session {
 	struct consul_client *client;
 	const char *subject;
 	const char *body;
-	int64_t renew_ms;
+	int64_t renew_ms, missing_ms;
+	int64_t missing_since; /* 0: no check is */
 	char id[CONSUL_SESSION_SIZE];
 	struct consul_call *call;
 	int64_t sent; /* that call */
@@ -29,13 +30,14 @@ struct consul_session {
 	struct consul_trouble trouble;
 };
 
-struct consul_session *consul_session_new(struct consul_client *client, const char *subject, const char *body, int64_t renew_ms)
+struct consul_session *consul_session_new(struct consul_client *client, const char *subject, const char *body, int64_t renew_ms, int64_t missing_ms)
 {
 	struct consul_session *session = consul_allocate(1, sizeof(*session));
 	session->client = client;
 	session->subject = subject;
 	session->body = body;
 	session->renew_ms = renew_ms;
+	session->missing_ms = missing_ms;
 	session->trouble.silent = 2; /* a check may not have reached the servers yet */
 	return session;
 }
@@ -74,10 +76,23 @@ void consul_session_confirm(struct consul_session *session, int64_t sent)
 		session->confirmed = sent;
 }
 
+/* An agent that was started anew has lost the services, and gets them back at their next sign of life: only what lasts longer is worth a line. */
+static bool will_be_registered(struct consul_session *session, const struct consul_answer *answer)
+{
+	int64_t now = consul_now();
+	if (answer->status != 500 || !strstr(answer->body, "Missing check")) {
+		session->missing_since = 0;
+		return false;
+	}
+	if (!session->missing_since)
+		session->missing_since = now;
+	return now - session->missing_since < session->missing_ms;
+}
+
 /* That no agent answers is said by whoever watches the key. */
 static void failed(struct consul_session *session, const struct consul_answer *answer)
 {
-	if (answer->status)
+	if (answer->status && !will_be_registered(session, answer))
 		consul_trouble_add(&session->trouble, session->subject, answer);
 	else if (session->trouble.failures < 3)
 		session->trouble.failures++;
@@ -87,6 +102,7 @@ static void failed(struct consul_session *session, const struct consul_answer *a
 
 static void proved(struct consul_session *session)
 {
+	session->missing_since = 0;
 	consul_trouble_end(&session->trouble, session->subject);
 	consul_session_confirm(session, session->sent);
 	session->due = consul_now() + session->renew_ms;

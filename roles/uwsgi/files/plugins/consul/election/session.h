@@ -9,8 +9,9 @@
 struct consul_client;
 struct consul_session;
 
-/* `subject` is what lines of the log begin with; `body` is the JSON of its creation. All must outlive it. */
-struct consul_session *consul_session_new(struct consul_client *client, const char *subject, const char *body, int64_t renew_ms);
+/* `subject` is what lines of the log begin with; `body` is the JSON of its creation, which names checks that an agent may not know for `missing_ms`.
+ * All must outlive it. */
+struct consul_session *consul_session_new(struct consul_client *client, const char *subject, const char *body, int64_t renew_ms, int64_t missing_ms);
 void consul_session_free(struct consul_session *session);
 
 /* Goes on with one that an earlier process made: it is unconfirmed until a renewal says that it lives. */

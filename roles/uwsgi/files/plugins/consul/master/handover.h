@@ -12,11 +12,13 @@ struct consul_predecessor {
 	char *nonce;
 	char *ids; /* of its services */
 	char *leadership; /* of its election, or NULL */
+	char *crons; /* what the master knew of their runs, whether or not there is an agent process; or NULL */
 };
 
 /* Takes what the previous life of this process left, so that neither apps nor vassals see it. Once, as early as possible. */
 void consul_handover_take(struct consul_predecessor *predecessor);
 void consul_handover_leave(pid_t pid, const char *nonce, const char *leadership, const char *ids);
+void consul_handover_leave_crons(const char *crons);
 
 /* What a predecessor is told: to deregister what is still its own and end, or just to end. False when this process has no right to tell it: then the
  * master has. */

@@ -8,6 +8,7 @@
 #include "../base/clock.h"
 #include "../config/config.h"
 #include "../election/leader.h"
+#include "../election/leader_cron.h"
 #include "../watch/change.h"
 #include "board.h"
 #include "handover.h"
@@ -29,6 +30,7 @@ static struct {
 	int64_t started;
 	int64_t interval; /* from this start to the next one, at least */
 	volatile sig_atomic_t stopped; /* never start it again */
+	volatile int64_t stop_by; /* how long a stop waits for it, however often it is asked for */
 } supervisor = {.leash = -1};
 
 bool consul_supervisor_prepare(struct consul_config *config, struct consul_predecessor *predecessor)
@@ -41,6 +43,8 @@ bool consul_supervisor_prepare(struct consul_config *config, struct consul_prede
 	else if (!consul_nonce_make(nonce))
 		return false;
 	supervisor.reloaded = predecessor->pid != 0;
+	if (predecessor->crons)
+		consul_leader_cron_inherit(predecessor->crons);
 	supervisor.config = config;
 	supervisor.predecessor = predecessor;
 	supervisor.board = consul_board_new(nonce, uwsgi.numproc, (int) config->services_count);
@@ -80,7 +84,8 @@ static void fork_child(int leash[2])
 	sigprocmask(SIG_SETMASK, &all, &before);
 	if (atomic_load(&supervisor.board->took_over))
 		consul_predecessor_clear(supervisor.predecessor);
-	pid_t child = uwsgi_fork("uWSGI consul agent process");
+	/* A stop that came a moment ago found nobody to wait for. */
+	pid_t child = supervisor.stopped ? -1 : uwsgi_fork("uWSGI consul agent process");
 	if (child == 0)
 		consul_agent_process_run(supervisor.config, supervisor.board, supervisor.predecessor, leash[1], supervisor.master);
 	if (child > 0) {
@@ -88,7 +93,8 @@ static void fork_child(int leash[2])
 		supervisor.leash = leash[0];
 		consul_log("agent process started (pid %d)", (int) child);
 	} else {
-		uwsgi_error("[consul] fork()");
+		if (!supervisor.stopped)
+			uwsgi_error("[consul] fork()");
 		close(leash[0]);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
@@ -155,21 +161,27 @@ void consul_supervisor_cycle(void)
 		start_child();
 }
 
+static void tell_child_to_leave(void)
+{
+	int64_t deadline = consul_now() + supervisor.config->stop_ms + CONSUL_STOP_GRACE_MS;
+	supervisor.stop_by = deadline;
+	supervisor.stopped = 1;
+	/* The pid of one that is done may be another's by now. */
+	if (supervisor.child && !child_is_done(0) && kill(supervisor.child, CONSUL_SIGNAL_LEAVE))
+		supervisor.stop_by = 0;
+}
+
+/* A second signal interrupts the wait of the first, and its handler tells the workers: so it has to wait as well. */
 void consul_supervisor_stop(void)
 {
 	int error = errno;
-	int64_t left = supervisor.config->stop_ms + CONSUL_STOP_GRACE_MS;
-	int64_t deadline = consul_now() + left;
 	if (getpid() != supervisor.master)
 		return;
-	/* The pid of one that is done may be another's by now. */
-	if (!supervisor.stopped && supervisor.child && !child_is_done(0)) {
-		supervisor.stopped = 1;
-		if (!kill(supervisor.child, CONSUL_SIGNAL_LEAVE))
-			while (left > 0 && !child_is_done((int) left))
-				left = deadline - consul_now();
-	}
-	supervisor.stopped = 1;
+	if (!supervisor.stopped)
+		tell_child_to_leave();
+	int64_t left = supervisor.stop_by - consul_now();
+	while (left > 0 && !child_is_done((int) left))
+		left = supervisor.stop_by - consul_now();
 	errno = error;
 }
 
@@ -182,9 +194,13 @@ void consul_supervisor_forget(void)
 void consul_supervisor_hand_over(void)
 {
 	char *leadership = supervisor.child ? consul_leader_hand_over(&supervisor.board->leader) : NULL;
+	char *crons = consul_leader_cron_hand_over();
 	atomic_store(&supervisor.board->mode, CONSUL_RELOADING);
 	atomic_store(&supervisor.board->replaced, true);
 	if (supervisor.child)
 		consul_handover_leave(supervisor.child, supervisor.board->nonce, leadership, supervisor.ids);
+	if (crons)
+		consul_handover_leave_crons(crons);
 	free(leadership);
+	free(crons);
 }
