@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -35,6 +36,9 @@ def read(key):
 
 at_import = {key: read(key) for key in json.loads(os.environ.get("WATCH_KEYS", "[]"))}
 signals = []
+if "WATCH_LOCALE" in os.environ:
+    import locale
+    locale.setlocale(locale.LC_ALL, os.environ["WATCH_LOCALE"])
 if "WATCH_SIGNAL" in os.environ:
     def handle(number):
         with open(os.environ["WATCH_SIGNAL"], "a") as file:
@@ -45,6 +49,8 @@ def application(environ, start_response):
     query = urllib.parse.unquote(environ["QUERY_STRING"])
     if environ["PATH_INFO"] == "/import":
         answer = at_import
+    elif environ["PATH_INFO"] == "/locale":
+        answer = locale.format_string("%.1f", 0.5)
     elif environ["PATH_INFO"] == "/keys":
         answer = sorted(key if isinstance(key, str) else key.decode() for key in uwsgi.cache_keys(os.environ.get("WATCH_CACHE", "consul")))
     elif environ["PATH_INFO"] == "/environ":
@@ -740,6 +746,34 @@ def test_on_change_reload(consul: Agent, build: Build, watching: Start, name: st
     wait_for("the last change", lambda: at_import(instance)[f"kv/{name}"]["value"] == "7")
     assert lines(instance, f"keys/{name} has changed, the instance is reloaded") == 2
     assert holds(lambda: instance.text().count("agent process started") == 3, during=2.0)
+
+
+def test_app_with_a_decimal_comma(consul_agents: Agents, build: Build, watching: Start, name: str, tmp_path: Path) -> None:
+    """The app sets its locale in the master, of which the agent process is forked."""
+    subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")], check=True, capture_output=True)
+    agent = consul_agents()
+    agent.put(f"/v1/kv/{name}", b"0")
+    touched = tmp_path / "touched"
+    instance = watching(
+        build,
+        {"consul-agent": agent.address, "consul-timeout": "300ms", "consul-watch-kv": f"{name},on-change=touch:{touched}"},
+        environment={"WATCH_LOCALE": "de_DE.UTF-8", "LOCPATH": str(tmp_path)},
+    )
+    instance.wait_agent_process(1)
+    assert fetch(instance, "/locale") == "0,5"
+    first = wait_item(instance, f"keys/{name}")
+    agent.put(f"/v1/kv/{name}", b"1")
+    after = wait_item(instance, f"keys/{name}", lambda found: found["index"] > first["index"])
+    assert time.time() - 60 < first["changed"] < after["changed"] < time.time()
+    wait_for("the file", touched.exists)
+    assert agent.process
+    agent.process.send_signal(signal.SIGSTOP)
+    stale = wait_item(instance, f"keys/{name}", lambda found: found["stale_since"])
+    assert after["changed"] < stale["stale_since"] < time.time()
+    state = wait_item(instance, "agent", lambda state: state["state"] == "away")
+    assert time.time() - 60 < state["last_contact"] < state["since"] < time.time()
+    agent.process.send_signal(signal.SIGCONT)
+    assert wait_item(instance, f"keys/{name}", lambda found: not found["stale_since"]) == after
 
 
 def test_stale_is_no_change(consul_agents: Agents, debian: Build, watching: Start, name: str, tmp_path: Path) -> None:

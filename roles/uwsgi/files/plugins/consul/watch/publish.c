@@ -13,6 +13,7 @@
 #include "answer_kv.h"
 #include "cache.h"
 #include "item.h"
+#include "moment.h"
 #include "watch_key.h"
 
 struct publishing {
@@ -136,7 +137,7 @@ static bool write_item(struct publishing *publishing, const struct consul_item *
 
 static enum consul_published settle(struct publishing *publishing, const struct consul_text *content)
 {
-	struct consul_item item = {.index = publishing->index, .indexed = publishing->config->kind != CONSUL_WATCH_QUERY, .changed = consul_unix_time(),
+	struct consul_item item = {.index = publishing->index, .indexed = publishing->config->kind != CONSUL_WATCH_QUERY, .changed = consul_moment_now(),
 				   .content = content->bytes, .length = content->length};
 	if (is_same(publishing, content)) {
 		item = publishing->before;
@@ -193,7 +194,7 @@ void consul_publish_stale(struct uwsgi_cache *cache, const struct consul_watch_c
 	bool refused = true; /* no line: that there is no room was said when the content came */
 	read_before(&publishing);
 	if (publishing.before_text && !(publishing.before.stale_since > 0)) {
-		publishing.before.stale_since = consul_unix_time();
+		publishing.before.stale_since = consul_moment_now();
 		write_item(&publishing, &publishing.before);
 		report(&publishing, &refused);
 	}
