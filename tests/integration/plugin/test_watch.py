@@ -15,13 +15,13 @@ import subprocess
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Instance, Options, Start, alive, holds, wait_for, wait_state
+from .conftest import Agent, Build, Instance, Options, Start, alive, holds, slowness, state, wait_for, wait_state
 from .test_consul_faults import lines, paths, recorder
 
 Agents = Callable[..., Agent]
@@ -68,6 +68,11 @@ def application(environ, start_response):
             except ValueError:
                 torn += 1
         answer = [count, torn]
+    elif environ["PATH_INFO"] == "/hold":
+        # Most of this time the lock of the cache is held.
+        while os.path.exists("hold"):
+            uwsgi.cache_get(query, "consul")
+        answer = None
     else:
         answer = read(query)
     start_response("200 OK", [("Content-Type", "application/json")])
@@ -882,3 +887,171 @@ def test_agent_process_killed_while_it_holds_the_lock(consul: Agent, build: Buil
     consul.put(f"/v1/kv/{prefixes[3]}", b"last")
     wait_item(instance, f"kv/{prefixes[3]}", lambda found: found["value"] == "last")
     assert lines(instance, "does not let go") == 0
+
+
+@contextlib.contextmanager
+def stuck_reader(agent: Agent, instance: Instance, name: str, large: str) -> Iterator[int]:
+    """A worker that is stopped while it reads the large item, and so holds the lock: nothing can be stored."""
+    flag = instance.directory / "hold"
+    flag.touch()
+    with contextlib.closing(socket.create_connection(("127.0.0.1", instance.port))) as connection:
+        connection.sendall(f"GET /hold?{urllib.parse.quote(large, safe='')} HTTP/1.0\r\n\r\n".encode())
+        worker = max(instance.workers.values(), key=processor_time_soon)
+        count = 0
+
+        def stopped_with_the_lock() -> bool:
+            nonlocal count
+            count += 1
+            os.kill(worker, signal.SIGSTOP)
+            agent.put(f"/v1/kv/{name}", str(count).encode())
+            until = time.monotonic() + 0.7
+            while time.monotonic() < until:
+                if item(instance, f"kv/{name}")["value"] == str(count):
+                    os.kill(worker, signal.SIGCONT)
+                    return False
+                time.sleep(0.01)
+            return True
+
+        wait_for("a moment at which the lock is held", stopped_with_the_lock, within=60.0, every=0.007)
+        try:
+            yield worker
+        finally:
+            flag.unlink()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGCONT)
+        # The worker's answer, or its end.
+        connection.settimeout(20.0)
+        with contextlib.suppress(ConnectionError):
+            while connection.recv(4096):
+                pass
+
+
+def processor_time_soon(pid: int) -> int:
+    """What a process uses in half a second, in the kernel's ticks."""
+
+    def used() -> int:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = used()
+    time.sleep(0.5)
+    return used() - before
+
+
+def test_stuck_reader(consul: Agent, debian: Build, watching: Start, name: str, tmp_path: Path) -> None:
+    """Only what is watched suffers, and nothing of that is lost: neither a key's end, nor what a change shall do."""
+    touched = tmp_path / "touched"
+    prefixes = [f"{name}-{letter}" for letter in "abcdefghijkl"]
+    for prefix in prefixes:
+        consul.put(f"/v1/kv/{prefix}", b"before")
+    for part in range(10):
+        register_parts(consul, f"{name}-large", part)
+    instance = watching(
+        debian,
+        {
+            "consul-agent": consul.address,
+            "consul-watch-kv": [f"{prefixes[0]},on-change=touch:{touched}", *prefixes[1:], f"{name}/"],
+            "consul-watch-service": f"{name}-large",
+            "consul-service-name": f"{name}-own",
+            "consul-check-ttl": "3s",
+        },
+    )
+    wait_state(consul, f"{name}-own", "passing")
+    consul.put(f"/v1/kv/{name}/probe", b"0")
+    wait_item(instance, f"kv/{name}/probe")
+    large = f"service/{name}-large"
+    wait_item(instance, large)
+    with stuck_reader(consul, instance, f"{name}/probe", large):
+        for prefix in prefixes[:-1]:
+            consul.put(f"/v1/kv/{prefix}", b"after")
+        request(consul, "DELETE", f"/v1/kv/{prefixes[-1]}")
+        assert holds(lambda: state(consul, f"{name}-own") == "passing", during=9.0, every=0.1)
+        assert lines(instance, "does not let go") == 1
+        assert not touched.exists()
+    for prefix in prefixes[:-1]:
+        wait_item(instance, f"kv/{prefix}", lambda found: found["value"] == "after")
+    wait_for("the key to go", lambda: item(instance, f"kv/{prefixes[-1]}") is None)
+    wait_for("the file", touched.exists)
+    assert lines(instance, "its lock is free again") == lines(instance, "does not let go")
+    with stuck_reader(consul, instance, f"{name}/probe", large):
+        instance.wait_log("(?s)does not let go.*does not let go", within=15.0)
+        began = time.monotonic()
+        instance.signal(signal.SIGINT)
+        wait_state(consul, f"{name}-own", "absent")
+        assert time.monotonic() - began < 1.5 * slowness()
+
+
+def register_parts(agent: Agent, name: str, part: int) -> None:
+    """A tenth of a service whose item is large: to copy it takes a while."""
+    for number in range(part * 50, part * 50 + 50):
+        register(agent, name, number, node="parts", Meta={f"m{key}": "x" * 500 for key in range(10)})
+
+
+def test_keys_go_that_no_list_had_room_for(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    keys = [f"{name}/{number:032d}" for number in range(30)]
+    for key in keys[:25]:
+        consul.put(f"/v1/kv/{key}", b"x")
+    instance = watching(
+        debian,
+        {
+            "cache2": "name=mine,items=60,keysize=100,blocksize=1024",
+            "consul-cache": "mine",
+            "consul-agent": consul.address,
+            "consul-watch-kv": f"{name}/",
+        },
+        environment={"WATCH_CACHE": "mine"},
+    )
+    wait_item(instance, f"kv/{keys[24]}")
+    assert item(instance, f"keys/{name}/") is None
+    request(consul, "DELETE", f"/v1/kv/{keys[0]}")
+    wait_for("the key to go", lambda: item(instance, f"kv/{keys[0]}") is None)
+    # A list that stands, but is an older one.
+    for key in keys[5:25]:
+        request(consul, "DELETE", f"/v1/kv/{key}")
+    wait_item(instance, f"keys/{name}/", lambda found: found["keys"] == keys[1:5])
+    for key in keys[5:]:
+        consul.put(f"/v1/kv/{key}", b"y")
+    wait_item(instance, f"kv/{keys[29]}")
+    request(consul, "DELETE", f"/v1/kv/{keys[29]}")
+    wait_for("the key to go", lambda: item(instance, f"kv/{keys[29]}") is None)
+    assert len(fetch(instance, "/keys")) == 2 + 28
+
+
+def test_no_empty_cache_is_handed_over(consul: Agent, debian: Build, watching: Start, name: str) -> None:
+    """The agent process holds the lock, in the master's name, as the master wants to read."""
+    consul.put(f"/v1/kv/{name}/large", b"x")
+    instance = watching(debian, {"consul-agent": consul.address, "consul-watch-kv": f"{name}/", "processes": 2})
+    wait_item(instance, f"kv/{name}/large")
+    instance.wait_agent_process(1)
+    first, stop = instance.agent_process, threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            consul.put(f"/v1/kv/{name}/large", f"{number}-".encode() + b"x" * 500_000)
+
+    def stopped_with_the_lock() -> bool:
+        os.kill(first, signal.SIGSTOP)
+        if hangs(instance, f"kv/{name}/large"):
+            return True
+        os.kill(first, signal.SIGCONT)
+        return False
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        wait_for("a moment at which the lock is held", stopped_with_the_lock, within=60.0, every=0.003)
+    finally:
+        stop.set()
+        writer.join()
+    try:
+        # The worker that waits for the lock is one that can't end by itself.
+        for worker in instance.workers.values():
+            os.kill(worker, signal.SIGKILL)
+        instance.signal(signal.SIGHUP)
+        instance.wait_log("the cache could not be handed over", within=20.0)
+    finally:
+        os.kill(first, signal.SIGCONT)
+    instance.wait_agent_process(2)
+    wait_item(instance, f"kv/{name}/large")

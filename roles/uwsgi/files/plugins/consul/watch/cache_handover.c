@@ -119,11 +119,12 @@ void consul_cache_handover_leave(struct uwsgi_cache *cache)
 		uwsgi_error("[consul] memfd_create()");
 		return;
 	}
-	consul_cache_each(cache, write_item, &writing);
+	/* Half of it would be worse than nothing, which is asked for anew. */
+	writing.good = consul_cache_each(cache, write_item, &writing) && writing.good;
 	if (writing.good && !fcntl(writing.descriptor, F_ADD_SEALS, SEALS)) {
 		leave(writing.descriptor);
 		return;
 	}
-	uwsgi_error("[consul] the cache could not be handed over");
+	consul_log("the cache could not be handed over: the next life of the app begins with what Consul answers then");
 	close(writing.descriptor);
 }

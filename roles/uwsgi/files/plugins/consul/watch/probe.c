@@ -39,7 +39,8 @@ struct consul_probe {
 static void remember(struct consul_probe *probe)
 {
 	size_t length;
-	char *text = consul_cache_get(probe->cache, CONSUL_KEY_OF_AGENT, &length);
+	char *text;
+	consul_cache_get(probe->cache, CONSUL_KEY_OF_AGENT, &text, &length); /* in vain, it begins anew */
 	json_t *item = text ? json_loadb(text, length, 0, NULL) : NULL;
 	probe->since = consul_moment_of(json_number_value(json_object_get(item, "since")));
 	probe->last = consul_moment_of(json_number_value(json_object_get(item, "last_contact")));
@@ -105,7 +106,7 @@ static void ask(struct consul_probe *probe)
 		probe->due = consul_now() + SILENCE_MS;
 }
 
-static void write_item(const struct consul_probe *probe)
+static bool write_item(const struct consul_probe *probe)
 {
 	struct consul_text text = {0};
 	const struct consul_connection *connection = consul_client_connection(probe->client);
@@ -119,8 +120,9 @@ static void write_item(const struct consul_probe *probe)
 	else
 		consul_text_add_format(&text, "null");
 	consul_text_add(&text, "}", 1);
-	consul_cache_set(probe->cache, CONSUL_KEY_OF_AGENT, text.bytes, text.length);
+	bool told = consul_cache_set(probe->cache, CONSUL_KEY_OF_AGENT, text.bytes, text.length) != CONSUL_CACHE_LOCKED;
 	consul_text_clear(&text);
+	return told;
 }
 
 static void publish(struct consul_probe *probe)
@@ -136,10 +138,9 @@ static void publish(struct consul_probe *probe)
 		probe->since = consul_moment_now();
 	if (last > 0)
 		probe->last = last;
-	probe->told = true;
 	probe->told_away = contact->away;
 	probe->told_agent = agent;
-	write_item(probe);
+	probe->told = write_item(probe);
 }
 
 void consul_probe_tick(struct consul_probe *probe, int64_t now)

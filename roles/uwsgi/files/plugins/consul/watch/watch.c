@@ -32,6 +32,10 @@
 /* What takes long to read may take a fifth of our time. */
 #define REST_FACTOR 4
 
+/* The cache is locked: then nobody tries for as long. */
+#define LOCKED_MS 5000
+#define LOCKED_MORE_MS 500
+
 #define MOST_BYTES ((size_t) 64 * 1024 * 1024)
 
 /* An answer from which on its memory is worth giving back at once. */
@@ -48,7 +52,8 @@ struct consul_watch {
 	int64_t started, due;
 	unsigned failures;
 	bool spread; /* the agent could not help, another may */
-	bool settled, stale, refused;
+	bool settled, stale;
+	struct consul_publish_state state;
 	bool troubled;
 	char *trouble; /* its own, as last logged, or NULL */
 };
@@ -125,9 +130,7 @@ static char *query_of(const struct consul_watch *watch, long wait_ms)
 
 static void mark_stale(struct consul_watch *watch)
 {
-	if (!watch->stale)
-		consul_publish_stale(watch->watching->cache, watch->config, watch->key);
-	watch->stale = true;
+	watch->stale = watch->stale || consul_publish_stale(watch->watching->cache, watch->config, watch->key);
 }
 
 /* True for what is new. A watch that is refused has a trouble of its own, and says so; that of the cluster, one says for all. */
@@ -241,14 +244,14 @@ static void take(struct consul_watch *watch, const struct consul_answer *answer)
 {
 	int64_t began = consul_now();
 	enum consul_published published =
-		consul_publish(watch->watching->cache, watch->config, watch->key, answer, &watch->refused);
+		consul_publish(watch->watching->cache, watch->config, watch->key, answer, &watch->state);
 	if (published == CONSUL_UNUSABLE) {
 		failed(watch, answer, "the answer is not what Consul's API promises");
 		return;
 	}
 	if (published == CONSUL_LOCKED) {
 		watch->index = 0;
-		watch->due = consul_now() + consul_retry_delay(++watch->failures, CONSUL_LONGEST_RETRY_MS);
+		watch->due = consul_now() + LOCKED_MS + random() % LOCKED_MORE_MS;
 		return;
 	}
 	succeeded(watch, answer, consul_now() - began);
