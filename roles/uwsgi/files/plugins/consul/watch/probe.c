@@ -143,8 +143,16 @@ static void publish(struct consul_probe *probe)
 	probe->told = write_item(probe);
 }
 
+/* Any answer ends it, not only that to our own question: the next time it may be another. */
+static void end_trouble(struct consul_probe *probe)
+{
+	if (*probe->trouble && !consul_client_contact(probe->client)->away)
+		*probe->trouble = 0;
+}
+
 void consul_probe_tick(struct consul_probe *probe, int64_t now)
 {
+	end_trouble(probe);
 	publish(probe);
 	if (!probe->call && now >= next(probe))
 		ask(probe);

@@ -56,6 +56,7 @@ struct consul_watch {
 	struct consul_publish_state state;
 	bool troubled;
 	char *trouble; /* its own, as last logged, or NULL */
+	char *reason; /* why the first answer is of no use, or NULL */
 };
 
 struct consul_watch *consul_watch_new(struct consul_watching *watching, const struct consul_watch_config *config)
@@ -79,6 +80,7 @@ void consul_watch_free(struct consul_watch *watch)
 	drop_call(watch);
 	free(watch->key);
 	free(watch->trouble);
+	free(watch->reason);
 	free(watch);
 }
 
@@ -145,14 +147,28 @@ static bool is_news(struct consul_watch *watch, long status, const char *agent)
 	return news;
 }
 
+static char *describe(const struct consul_answer *answer, const char *what)
+{
+	return what ? consul_format("agent %s: %s", answer->agent, what) : consul_answer_describe(answer);
+}
+
+/* The log has one line for all watches then. */
+static void keep_reason(struct consul_watch *watch, const struct consul_answer *answer, const char *what)
+{
+	free(watch->reason);
+	watch->reason = describe(answer, what);
+}
+
 static void log_trouble(struct consul_watch *watch, const struct consul_answer *answer, const char *what)
 {
 	watch->watching->troubled += !watch->troubled;
 	watch->troubled = true;
+	if (!watch->watching->board)
+		keep_reason(watch, answer, what);
 	/* That nobody answers at all is for the probe to say. */
 	if (!watch->watching->board || !answer->status || !is_news(watch, answer->status, answer->agent))
 		return;
-	char *line = what ? consul_format("agent %s: %s", answer->agent, what) : consul_answer_describe(answer);
+	char *line = describe(answer, what);
 	consul_log("%s: %s; trying again", watch->key, line);
 	free(line);
 }
@@ -323,6 +339,11 @@ bool consul_watch_is_settled(const struct consul_watch *watch)
 bool consul_watch_is_there(const struct consul_watch *watch)
 {
 	return consul_publish_is_there(watch->watching->cache, watch->config, watch->key);
+}
+
+const char *consul_watch_reason(const struct consul_watch *watch)
+{
+	return watch->reason ? watch->reason : "";
 }
 
 const char *consul_watch_name(const struct consul_watch *watch)
