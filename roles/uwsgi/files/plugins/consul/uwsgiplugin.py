@@ -86,6 +86,7 @@ GCC_LIST = [
     "watch/instance",
     "watch/item",
     "watch/kv_item",
+    "watch/moment",
     "watch/prefetch",
     "watch/probe",
     "watch/publish",

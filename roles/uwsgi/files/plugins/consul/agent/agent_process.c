@@ -138,6 +138,7 @@ static void leave(struct agent *agent)
 	agent->claims = has_same_services(agent);
 	agent->end_by = consul_now() + agent->config->stop_ms;
 	consul_watches_stop(agent->watches);
+	consul_cache_lock_hurry();
 	end_predecessor(agent);
 	consul_election_leave(agent->election, agent->config->stop_ms / 2);
 }
@@ -149,6 +150,7 @@ static void be_relieved(struct agent *agent)
 	end_predecessor(agent);
 	if (agent->relieved)
 		return;
+	consul_cache_lock_hurry();
 	agent->relieved = true;
 	if (!agent->leaving)
 		agent->end_by = INT64_MAX;

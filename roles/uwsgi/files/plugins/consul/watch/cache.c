@@ -106,34 +106,38 @@ enum consul_cache_result consul_cache_set(struct uwsgi_cache *cache, const char 
 	return stored ? CONSUL_CACHE_STORED : CONSUL_CACHE_FULL;
 }
 
-char *consul_cache_get(struct uwsgi_cache *cache, const char *key, size_t *length)
+bool consul_cache_get(struct uwsgi_cache *cache, const char *key, char **text, size_t *length)
 {
-	char *copy = NULL;
+	*text = NULL;
 	*length = 0;
-	if (strlen(key) > cache->keysize || !consul_cache_lock_to_read(cache))
-		return NULL;
+	if (strlen(key) > cache->keysize)
+		return true;
+	if (!consul_cache_lock_to_read(cache))
+		return false;
 	struct uwsgi_cache_item *item = find(cache, key);
 	if (item) {
 		*length = item->valsize;
-		copy = consul_copy(text_of(cache, item), *length);
+		*text = consul_copy(text_of(cache, item), *length);
 	}
 	consul_cache_unlock(cache);
-	return copy;
+	return true;
 }
 
-bool consul_cache_delete(struct uwsgi_cache *cache, const char *key)
+enum consul_cache_result consul_cache_delete(struct uwsgi_cache *cache, const char *key)
 {
-	if (strlen(key) > cache->keysize || !consul_cache_lock_to_write(cache))
-		return false;
+	if (strlen(key) > cache->keysize)
+		return CONSUL_CACHE_SAME;
+	if (!consul_cache_lock_to_write(cache))
+		return CONSUL_CACHE_LOCKED;
 	bool was_there = !uwsgi_cache_del2(cache, (char *) key, (uint16_t) strlen(key), 0, 0);
 	consul_cache_unlock(cache);
-	return was_there;
+	return was_there ? CONSUL_CACHE_STORED : CONSUL_CACHE_SAME;
 }
 
-void consul_cache_each(struct uwsgi_cache *cache, consul_cache_item each, void *context)
+bool consul_cache_each(struct uwsgi_cache *cache, consul_cache_item each, void *context)
 {
 	if (!consul_cache_lock_to_read(cache))
-		return;
+		return false;
 	uint64_t left = cache->n_items;
 	/* The last places are used first. Most never are, and looking at one costs memory. */
 	for (uint64_t i = cache->max_items - 1; i && left; i--) {
@@ -144,14 +148,13 @@ void consul_cache_each(struct uwsgi_cache *cache, consul_cache_item each, void *
 		each(context, item->key, item->keysize, text_of(cache, item), item->valsize);
 	}
 	consul_cache_unlock(cache);
+	return true;
 }
 
 void consul_cache_log_refusal(const struct uwsgi_cache *cache, enum consul_cache_result result, const char *key, size_t length, size_t count)
 {
-	if (result == CONSUL_CACHE_LOCKED) {
-		consul_log("cache %s: a process has locked it and does not let go: what is watched can't be stored", cache->name);
+	if (result == CONSUL_CACHE_LOCKED)
 		return;
-	}
 	char *others = count > 1 ? consul_format(" and %zu more", count - 1) : consul_format("%s", "");
 	if (result == CONSUL_CACHE_LONG_KEY)
 		consul_log("%s%s: not in the cache: a key has %llu bytes at most there; a greater keysize in cache2 = name=%s,... would help", key, others,

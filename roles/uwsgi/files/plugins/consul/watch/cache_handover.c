@@ -15,12 +15,20 @@
 
 static int taken = -1;
 
-/* The variable may be anybody's, and so the descriptor: ours is a file that nobody can change any more, as only a file without a name can be. */
-static bool is_ours(int descriptor)
+/* The variable may be anybody's, and so the descriptor: ours is a file that nobody can change any more, as only a file without a name can be. The
+ * kernel may have added a seal of its own. */
+static bool is_ours(int descriptor, int seals)
 {
 	struct stat file;
-	return descriptor > STDERR_FILENO && !fstat(descriptor, &file) && S_ISREG(file.st_mode) && file.st_uid == geteuid() &&
-	       fcntl(descriptor, F_GET_SEALS) == SEALS;
+	return (seals & SEALS) == SEALS && !fstat(descriptor, &file) && S_ISREG(file.st_mode) && file.st_uid == geteuid();
+}
+
+static void take(int descriptor)
+{
+	int seals = descriptor > STDERR_FILENO ? fcntl(descriptor, F_GET_SEALS) : -1;
+	/* A file without a name is for nobody else, even when it is refused. */
+	if (seals >= 0 && !fcntl(descriptor, F_SETFD, FD_CLOEXEC) && is_ours(descriptor, seals))
+		taken = descriptor;
 }
 
 void consul_cache_handover_take(void)
@@ -30,8 +38,8 @@ void consul_cache_handover_take(void)
 	if (!text)
 		return;
 	long number = strtol(text, &after, 10);
-	if (*text && !*after && number == (long) (int) number && is_ours((int) number) && !fcntl((int) number, F_SETFD, FD_CLOEXEC))
-		taken = (int) number;
+	if (*text && !*after && number == (long) (int) number)
+		take((int) number);
 	if (unsetenv(VARIABLE))
 		uwsgi_error("[consul] unsetenv()");
 }
@@ -119,11 +127,12 @@ void consul_cache_handover_leave(struct uwsgi_cache *cache)
 		uwsgi_error("[consul] memfd_create()");
 		return;
 	}
-	consul_cache_each(cache, write_item, &writing);
+	/* Half of it would be worse than nothing, which is asked for anew. */
+	writing.good = consul_cache_each(cache, write_item, &writing) && writing.good;
 	if (writing.good && !fcntl(writing.descriptor, F_ADD_SEALS, SEALS)) {
 		leave(writing.descriptor);
 		return;
 	}
-	uwsgi_error("[consul] the cache could not be handed over");
+	consul_log("the cache could not be handed over: the next life of the app begins with what Consul answers then");
 	close(writing.descriptor);
 }

@@ -2,10 +2,18 @@
 #include "../core.h"
 #include "cache_lock.h"
 
+#include <poll.h>
 #include <sys/syscall.h>
 
+#include "../base/clock.h"
+
 /* Readers need microseconds, and writers a millisecond for 5 MB. */
-#define PATIENCE_S 1
+#define PATIENCE_MS 1000
+
+/* Who did not let go in that time rarely does soon, and all else that this process does must not wait with it: so for some time nobody tries, and the
+ * tries after that are short. */
+#define PAUSE_MS 5000
+#define LATER_PATIENCE_MS 50
 
 static pid_t heir;
 
@@ -16,27 +24,69 @@ void consul_cache_set_heir(pid_t pid)
 
 #if defined(UWSGI_LOCK_USE_MUTEX) && defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
 
+typedef int (*attempt)(pthread_rwlock_t *, clockid_t, const struct timespec *);
+
+static attempt stuck; /* what was tried in vain, and the log says so; or NULL */
+static int64_t next_try;
+static bool hurried;
+
+void consul_cache_lock_hurry(void)
+{
+	hurried = true;
+}
+
 /* The core's own kind of lock, and none that the user has chosen in its place. (On old kernels it makes mutexes, which are smaller.) */
 static pthread_rwlock_t *native_lock(const struct uwsgi_cache *cache)
 {
 	return !uwsgi.lock_engine && uwsgi.rwlock_size == sizeof(pthread_rwlock_t) ? cache->lock->lock_ptr : NULL;
 }
 
-static struct timespec deadline(void)
+/* A lock that is held in our name can't be waited for: taking it would be a deadlock. But its holder is another process, and lets go. */
+static bool take_until(pthread_rwlock_t *native, attempt take, int64_t until)
 {
-	struct timespec at;
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += PATIENCE_S;
-	return at;
+	const struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+	int result = take(native, CLOCK_MONOTONIC, &at);
+	for (; result == EDEADLK && consul_now() < until; result = take(native, CLOCK_MONOTONIC, &at))
+		poll(NULL, 0, 1);
+	return !result;
+}
+
+static void note_failure(const struct uwsgi_cache *cache, attempt take)
+{
+	next_try = consul_now() + PAUSE_MS;
+	if (!stuck)
+		consul_log("cache %s: a process has locked it and does not let go: what is watched can't be stored", cache->name);
+	stuck = take;
+}
+
+/* That others read beside a reader says nothing to who wants to write. */
+static void note_success(const struct uwsgi_cache *cache, attempt take)
+{
+	if (stuck == take || (stuck && take == pthread_rwlock_clockwrlock)) {
+		consul_log("cache %s: its lock is free again", cache->name);
+		stuck = NULL;
+	}
+}
+
+static bool take_in_time(const struct uwsgi_cache *cache, pthread_rwlock_t *native, attempt take)
+{
+	int64_t now = consul_now();
+	/* Who leaves does not wait, and so has no need of a pause either. */
+	if (hurried)
+		return take_until(native, take, now);
+	if (stuck && now < next_try)
+		return false;
+	bool taken = take_until(native, take, now + (stuck ? LATER_PATIENCE_MS : PATIENCE_MS));
+	(taken ? note_success : note_failure)(cache, take);
+	return taken;
 }
 
 bool consul_cache_lock_to_read(struct uwsgi_cache *cache)
 {
 	pthread_rwlock_t *native = native_lock(cache);
-	struct timespec until = deadline();
 	if (!native)
 		uwsgi_rlock(cache->lock);
-	else if (pthread_rwlock_clockrdlock(native, CLOCK_MONOTONIC, &until))
+	else if (!take_in_time(cache, native, pthread_rwlock_clockrdlock))
 		return false;
 	cache->lock->pid = uwsgi.mypid;
 	return true;
@@ -47,10 +97,9 @@ bool consul_cache_lock_to_read(struct uwsgi_cache *cache)
 bool consul_cache_lock_to_write(struct uwsgi_cache *cache)
 {
 	pthread_rwlock_t *native = native_lock(cache);
-	struct timespec until = deadline();
 	if (!native)
 		uwsgi_wlock(cache->lock);
-	else if (pthread_rwlock_clockwrlock(native, CLOCK_MONOTONIC, &until))
+	else if (!take_in_time(cache, native, pthread_rwlock_clockwrlock))
 		return false;
 	if (native && heir)
 		native->__data.__cur_writer = heir;
@@ -67,6 +116,10 @@ void consul_cache_unlock(struct uwsgi_cache *cache)
 }
 
 #else
+
+void consul_cache_lock_hurry(void)
+{
+}
 
 bool consul_cache_lock_to_read(struct uwsgi_cache *cache)
 {

@@ -8,11 +8,14 @@
 
 struct uwsgi_cache;
 
-/* False: somebody has it and does not let go. */
+/* False: somebody has it and does not let go. Then it is also for the next seconds, at once; the log has a line when that begins, and when it ends. */
 bool consul_cache_lock_to_read(struct uwsgi_cache *cache);
 bool consul_cache_lock_to_write(struct uwsgi_cache *cache);
 
 void consul_cache_unlock(struct uwsgi_cache *cache);
+
+/* From now on this process never waits: it is about to end. */
+void consul_cache_lock_hurry(void);
 
 /* Who frees the lock when this process is killed while it holds it: the one in which the core looks for locks of the dead. */
 void consul_cache_set_heir(pid_t heir);

@@ -26,7 +26,7 @@ void consul_change_happened(const struct consul_watch_config *config, const char
 	case CONSUL_CHANGE_RELOAD:
 		/* Several changes before the master acts are one reload. */
 		if (!atomic_exchange(&board->reload_wanted, true))
-			consul_log("%s has changed, the instance is reloaded", key);
+			consul_log("%s has changed, the instance will be reloaded", key);
 		break;
 	case CONSUL_CHANGE_TOUCH:
 		touch(key, config->touched);
@@ -61,6 +61,15 @@ static bool workers_are_starting(const struct consul_board *board)
 	return false;
 }
 
+static void announce(int64_t left)
+{
+	static int64_t announced; /* as much was left when the log said so; it only gets less until it is over */
+	if (left > announced)
+		consul_log("the reload follows in %lld.%lld s, since two are at least %d s apart", (long long) left / 1000, (long long) left % 1000 / 100,
+			   BETWEEN_RELOADS_MS / 1000);
+	announced = left;
+}
+
 /* Workers that never get ready may be what the change is the cure for. */
 static void reload(struct consul_board *board, int64_t *next, int64_t now)
 {
@@ -84,6 +93,9 @@ void consul_change_act(struct consul_board *board, bool reloaded)
 	raise_signals(board);
 	if (!next)
 		next = reloaded ? now + BETWEEN_RELOADS_MS : now;
-	if (now >= next && atomic_load(&board->reload_wanted))
+	if (!atomic_load(&board->reload_wanted))
+		return;
+	announce(next > now ? next - now : 0);
+	if (now >= next)
 		reload(board, &next, now);
 }

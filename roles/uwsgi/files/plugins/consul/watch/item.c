@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moment.h"
+
 #define LONGEST_NUMBER 32
 
 static void write_name(struct consul_text *text, const char *kind, const char *name)
@@ -19,11 +21,14 @@ void consul_item_write(struct consul_text *text, const char *kind, const char *n
 	write_name(text, kind, name);
 	if (item->indexed)
 		consul_text_add_format(text, "\"index\":%llu,", (unsigned long long) item->index);
-	consul_text_add_format(text, "\"changed\":%.3f,", item->changed);
+	consul_text_add_format(text, "\"changed\":");
+	consul_moment_write(text, item->changed);
+	consul_text_add_format(text, ",\"stale_since\":");
 	if (item->stale_since > 0)
-		consul_text_add_format(text, "\"stale_since\":%.3f,", item->stale_since);
+		consul_moment_write(text, item->stale_since);
 	else
-		consul_text_add_format(text, "\"stale_since\":null,");
+		consul_text_add_format(text, "null");
+	consul_text_add(text, ",", 1);
 	consul_text_add(text, item->content, item->length);
 	consul_text_add(text, "}", 1);
 }
@@ -55,17 +60,15 @@ static bool read_word(struct reader *reader, const char *key, char word[LONGEST_
 	return true;
 }
 
-static bool read_time(struct reader *reader, const char *key, double *time)
+static bool read_moment(struct reader *reader, const char *key, int64_t *moment)
 {
 	char word[LONGEST_NUMBER];
-	char *after;
-	*time = 0;
+	*moment = 0;
 	if (!read_word(reader, key, word))
 		return false;
 	if (!strcmp(word, "null"))
 		return true;
-	*time = strtod(word, &after);
-	return !*after && *time > 0 && *time < 1e11;
+	return consul_moment_read(word, moment) && *moment > 0;
 }
 
 static bool read_index(struct reader *reader, struct consul_item *item)
@@ -88,8 +91,8 @@ bool consul_item_read(const char *text, size_t length, const char *kind, const c
 	struct consul_text head = {0};
 	memset(item, 0, sizeof(*item));
 	write_name(&head, kind, name);
-	bool good = skip(&reader, head.bytes, head.length) && read_index(&reader, item) && read_time(&reader, "\"changed\":", &item->changed) &&
-		    item->changed > 0 && read_time(&reader, "\"stale_since\":", &item->stale_since) && reader.end - reader.at >= 2 &&
+	bool good = skip(&reader, head.bytes, head.length) && read_index(&reader, item) && read_moment(&reader, "\"changed\":", &item->changed) &&
+		    item->changed > 0 && read_moment(&reader, "\"stale_since\":", &item->stale_since) && reader.end - reader.at >= 2 &&
 		    reader.end[-1] == '}';
 	consul_text_clear(&head);
 	if (!good)

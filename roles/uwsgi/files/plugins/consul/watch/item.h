@@ -12,8 +12,8 @@
 struct consul_item {
 	uint64_t index;
 	bool indexed; /* a prepared query has no index */
-	double changed; /* unix time */
-	double stale_since; /* 0: it is fresh */
+	int64_t changed; /* a moment */
+	int64_t stale_since; /* 0: it is fresh */
 	const char *content; /* fields of the object, without its braces */
 	size_t length;
 };

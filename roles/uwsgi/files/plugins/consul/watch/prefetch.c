@@ -18,9 +18,10 @@
 static void log_missing(const struct consul_watches *watches, const struct consul_config *config, int64_t began)
 {
 	char *missing = consul_watches_missing(watches);
+	const char *reason = consul_watches_reason(watches);
 	if (missing)
-		consul_log("the app starts without an answer for %s (%lld ms were waited, consul-timeout is %ld ms)", missing,
-			   (long long) (consul_now() - began), config->connection.timeout_ms);
+		consul_log("the app starts without a usable answer for %s (%lld ms were waited, consul-timeout is %ld ms)%s%s", missing,
+			   (long long) (consul_now() - began), config->connection.timeout_ms, *reason ? ": " : "", reason);
 	free(missing);
 }
 

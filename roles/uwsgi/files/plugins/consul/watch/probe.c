@@ -12,10 +12,14 @@
 #include "../client/client.h"
 #include "../config/config.h"
 #include "cache.h"
+#include "moment.h"
 #include "watch_key.h"
 
 /* No answer of anybody for so long: then we ask. */
 #define SILENCE_MS 5000
+
+/* How old `last_contact` may be before it is written anew. */
+#define BETWEEN_CONTACTS_MS 1000
 
 struct consul_probe {
 	struct consul_client *client;
@@ -28,17 +32,18 @@ struct consul_probe {
 	char *trouble; /* why no agent answers */
 	bool told, told_away; /* what the item says */
 	size_t told_agent;
-	double since, last;
+	int64_t since, last; /* moments; 0: none yet */
 };
 
 /* An earlier process of this instance, or of its life before a reload, has told already. */
 static void remember(struct consul_probe *probe)
 {
 	size_t length;
-	char *text = consul_cache_get(probe->cache, CONSUL_KEY_OF_AGENT, &length);
+	char *text;
+	consul_cache_get(probe->cache, CONSUL_KEY_OF_AGENT, &text, &length); /* in vain, it begins anew */
 	json_t *item = text ? json_loadb(text, length, 0, NULL) : NULL;
-	probe->since = json_number_value(json_object_get(item, "since"));
-	probe->last = json_number_value(json_object_get(item, "last_contact"));
+	probe->since = consul_moment_of(json_number_value(json_object_get(item, "since")));
+	probe->last = consul_moment_of(json_number_value(json_object_get(item, "last_contact")));
 	probe->told_away = !strcmp(consul_json_string(item, "state"), "away");
 	json_decref(item);
 	free(text);
@@ -101,41 +106,53 @@ static void ask(struct consul_probe *probe)
 		probe->due = consul_now() + SILENCE_MS;
 }
 
-static void write_item(const struct consul_probe *probe)
+static bool write_item(const struct consul_probe *probe)
 {
 	struct consul_text text = {0};
 	const struct consul_connection *connection = consul_client_connection(probe->client);
 	consul_text_add_format(&text, "{\"state\":\"%s\",", probe->told_away ? "away" : "connected");
 	consul_text_add_field(&text, "agent", json_string(connection->agents[consul_client_agent(probe->client)].name));
-	consul_text_add_format(&text, ",\"since\":%.3f,", probe->since);
+	consul_text_add_format(&text, ",\"since\":");
+	consul_moment_write(&text, probe->since);
+	consul_text_add_format(&text, ",\"last_contact\":");
 	if (probe->last > 0)
-		consul_text_add_format(&text, "\"last_contact\":%.3f}", probe->last);
+		consul_moment_write(&text, probe->last);
 	else
-		consul_text_add_format(&text, "\"last_contact\":null}");
-	consul_cache_set(probe->cache, CONSUL_KEY_OF_AGENT, text.bytes, text.length);
+		consul_text_add_format(&text, "null");
+	consul_text_add(&text, "}", 1);
+	bool told = consul_cache_set(probe->cache, CONSUL_KEY_OF_AGENT, text.bytes, text.length) != CONSUL_CACHE_LOCKED;
 	consul_text_clear(&text);
+	return told;
 }
 
 static void publish(struct consul_probe *probe)
 {
 	const struct consul_contact *contact = consul_client_contact(probe->client);
 	size_t agent = consul_client_agent(probe->client);
-	bool known = contact->away || contact->last > 0;
+	int64_t last = consul_moment_of(contact->last);
+	bool known = contact->away || last > 0;
 	bool turned = probe->told_away != contact->away;
-	if (!known || (probe->told && !turned && probe->told_agent == agent && contact->last < probe->last + 1))
+	if (!known || (probe->told && !turned && probe->told_agent == agent && last < probe->last + BETWEEN_CONTACTS_MS))
 		return;
 	if (turned || !(probe->since > 0))
-		probe->since = consul_unix_time();
-	if (contact->last > 0)
-		probe->last = contact->last;
-	probe->told = true;
+		probe->since = consul_moment_now();
+	if (last > 0)
+		probe->last = last;
 	probe->told_away = contact->away;
 	probe->told_agent = agent;
-	write_item(probe);
+	probe->told = write_item(probe);
+}
+
+/* Any answer ends it, not only that to our own question: the next time it may be another. */
+static void end_trouble(struct consul_probe *probe)
+{
+	if (*probe->trouble && !consul_client_contact(probe->client)->away)
+		*probe->trouble = 0;
 }
 
 void consul_probe_tick(struct consul_probe *probe, int64_t now)
 {
+	end_trouble(probe);
 	publish(probe);
 	if (!probe->call && now >= next(probe))
 		ask(probe);

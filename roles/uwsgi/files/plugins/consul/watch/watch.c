@@ -32,6 +32,10 @@
 /* What takes long to read may take a fifth of our time. */
 #define REST_FACTOR 4
 
+/* The cache is locked: then nobody tries for as long. */
+#define LOCKED_MS 5000
+#define LOCKED_MORE_MS 500
+
 #define MOST_BYTES ((size_t) 64 * 1024 * 1024)
 
 /* An answer from which on its memory is worth giving back at once. */
@@ -48,9 +52,11 @@ struct consul_watch {
 	int64_t started, due;
 	unsigned failures;
 	bool spread; /* the agent could not help, another may */
-	bool settled, stale, refused;
+	bool settled, stale;
+	struct consul_publish_state state;
 	bool troubled;
 	char *trouble; /* its own, as last logged, or NULL */
+	char *reason; /* why the first answer is of no use, or NULL */
 };
 
 struct consul_watch *consul_watch_new(struct consul_watching *watching, const struct consul_watch_config *config)
@@ -74,6 +80,7 @@ void consul_watch_free(struct consul_watch *watch)
 	drop_call(watch);
 	free(watch->key);
 	free(watch->trouble);
+	free(watch->reason);
 	free(watch);
 }
 
@@ -125,9 +132,7 @@ static char *query_of(const struct consul_watch *watch, long wait_ms)
 
 static void mark_stale(struct consul_watch *watch)
 {
-	if (!watch->stale)
-		consul_publish_stale(watch->watching->cache, watch->config, watch->key);
-	watch->stale = true;
+	watch->stale = watch->stale || consul_publish_stale(watch->watching->cache, watch->config, watch->key);
 }
 
 /* True for what is new. A watch that is refused has a trouble of its own, and says so; that of the cluster, one says for all. */
@@ -142,14 +147,28 @@ static bool is_news(struct consul_watch *watch, long status, const char *agent)
 	return news;
 }
 
+static char *describe(const struct consul_answer *answer, const char *what)
+{
+	return what ? consul_format("agent %s: %s", answer->agent, what) : consul_answer_describe(answer);
+}
+
+/* The log has one line for all watches then. */
+static void keep_reason(struct consul_watch *watch, const struct consul_answer *answer, const char *what)
+{
+	free(watch->reason);
+	watch->reason = describe(answer, what);
+}
+
 static void log_trouble(struct consul_watch *watch, const struct consul_answer *answer, const char *what)
 {
 	watch->watching->troubled += !watch->troubled;
 	watch->troubled = true;
+	if (!watch->watching->board)
+		keep_reason(watch, answer, what);
 	/* That nobody answers at all is for the probe to say. */
 	if (!watch->watching->board || !answer->status || !is_news(watch, answer->status, answer->agent))
 		return;
-	char *line = what ? consul_format("agent %s: %s", answer->agent, what) : consul_answer_describe(answer);
+	char *line = describe(answer, what);
 	consul_log("%s: %s; trying again", watch->key, line);
 	free(line);
 }
@@ -241,14 +260,14 @@ static void take(struct consul_watch *watch, const struct consul_answer *answer)
 {
 	int64_t began = consul_now();
 	enum consul_published published =
-		consul_publish(watch->watching->cache, watch->config, watch->key, answer, &watch->refused);
+		consul_publish(watch->watching->cache, watch->config, watch->key, answer, &watch->state);
 	if (published == CONSUL_UNUSABLE) {
 		failed(watch, answer, "the answer is not what Consul's API promises");
 		return;
 	}
 	if (published == CONSUL_LOCKED) {
 		watch->index = 0;
-		watch->due = consul_now() + consul_retry_delay(++watch->failures, CONSUL_LONGEST_RETRY_MS);
+		watch->due = consul_now() + LOCKED_MS + random() % LOCKED_MORE_MS;
 		return;
 	}
 	succeeded(watch, answer, consul_now() - began);
@@ -320,6 +339,11 @@ bool consul_watch_is_settled(const struct consul_watch *watch)
 bool consul_watch_is_there(const struct consul_watch *watch)
 {
 	return consul_publish_is_there(watch->watching->cache, watch->config, watch->key);
+}
+
+const char *consul_watch_reason(const struct consul_watch *watch)
+{
+	return watch->reason ? watch->reason : "";
 }
 
 const char *consul_watch_name(const struct consul_watch *watch)

@@ -37,6 +37,8 @@ bool consul_watch_is_settled(const struct consul_watch *watch);
 
 /* Something of it stands in the cache. */
 bool consul_watch_is_there(const struct consul_watch *watch);
+/* Why it has no answer, as far as it was told; "" else. Only before the app is loaded. */
+const char *consul_watch_reason(const struct consul_watch *watch);
 const char *consul_watch_name(const struct consul_watch *watch);
 
 #endif

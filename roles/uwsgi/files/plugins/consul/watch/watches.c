@@ -117,3 +117,13 @@ char *consul_watches_missing(const struct consul_watches *watches)
 	}
 	return names;
 }
+
+const char *consul_watches_reason(const struct consul_watches *watches)
+{
+	for (size_t i = 0; i < watches->count; i++) {
+		const char *reason = consul_watch_reason(watches->items[i]);
+		if (*reason && !consul_watch_is_there(watches->items[i]))
+			return reason;
+	}
+	return watches->watching.probe ? consul_probe_trouble(watches->watching.probe) : "";
+}

@@ -27,7 +27,10 @@ void consul_watches_stop(struct consul_watches *watches);
 /* Each has an answer, was told why there is none, or has what was known before while no agent answers. */
 bool consul_watches_are_settled(const struct consul_watches *watches);
 
-/* Those of which nothing stands in the cache, for the log, and why; NULL when there are none. The caller frees it. */
+/* Those of which nothing stands in the cache, for the log; NULL when there are none. The caller frees it. */
 char *consul_watches_missing(const struct consul_watches *watches);
+
+/* Why that is so for the first of them that was told; "" when none was. */
+const char *consul_watches_reason(const struct consul_watches *watches);
 
 #endif
