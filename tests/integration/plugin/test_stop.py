@@ -13,7 +13,22 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Client, Instance, Options, Start, Watch, holds, ini, slowness, state, usual_options, wait_for, wait_state
+from .conftest import (
+    Agent,
+    Build,
+    Client,
+    Instance,
+    Options,
+    Start,
+    Watch,
+    holds,
+    ini,
+    slowness,
+    state,
+    usual_options,
+    wait_for,
+    wait_state,
+)
 
 
 def first(text: str, *words: str) -> list[int]:
