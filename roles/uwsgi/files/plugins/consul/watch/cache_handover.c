@@ -26,9 +26,12 @@ static bool is_ours(int descriptor, int seals)
 static void take(int descriptor)
 {
 	int seals = descriptor > STDERR_FILENO ? fcntl(descriptor, F_GET_SEALS) : -1;
-	/* A file without a name is for nobody else, even when it is refused. */
-	if (seals >= 0 && !fcntl(descriptor, F_SETFD, FD_CLOEXEC) && is_ours(descriptor, seals))
+	if (seals < 0)
+		return; /* no file without a name: somebody else's */
+	if (is_ours(descriptor, seals) && !fcntl(descriptor, F_SETFD, FD_CLOEXEC))
 		taken = descriptor;
+	else
+		close(descriptor); /* refused, but nobody shall inherit it */
 }
 
 void consul_cache_handover_take(void)

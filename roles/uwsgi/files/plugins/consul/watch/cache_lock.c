@@ -9,6 +9,7 @@
 
 /* Readers need microseconds, and writers a millisecond for 5 MB. */
 #define PATIENCE_MS 1000
+#define BETWEEN_TRIES_MS 1
 
 /* Who did not let go in that time rarely does soon, and all else that this process does must not wait with it: so for some time nobody tries, and the
  * tries after that are short. */
@@ -24,7 +25,7 @@ void consul_cache_set_heir(pid_t pid)
 
 #if defined(UWSGI_LOCK_USE_MUTEX) && defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
 
-typedef int (*attempt)(pthread_rwlock_t *, clockid_t, const struct timespec *);
+typedef int (*attempt)(pthread_rwlock_t *);
 
 static attempt stuck; /* what was tried in vain, and the log says so; or NULL */
 static int64_t next_try;
@@ -41,14 +42,14 @@ static pthread_rwlock_t *native_lock(const struct uwsgi_cache *cache)
 	return !uwsgi.lock_engine && uwsgi.rwlock_size == sizeof(pthread_rwlock_t) ? cache->lock->lock_ptr : NULL;
 }
 
-/* A lock that is held in our name can't be waited for: taking it would be a deadlock. But its holder is another process, and lets go. */
+/* Who waits for such a lock stands in it already, with nothing that tells who it is: killed then, it would be handed the lock by the last reader, and
+ * nobody ever frees it. Nor can the master wait for one that is held in its name. So we only try, and wait between. */
 static bool take_until(pthread_rwlock_t *native, attempt take, int64_t until)
 {
-	const struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
-	int result = take(native, CLOCK_MONOTONIC, &at);
-	for (; result == EDEADLK && consul_now() < until; result = take(native, CLOCK_MONOTONIC, &at))
-		poll(NULL, 0, 1);
-	return !result;
+	bool taken = !take(native);
+	for (; !taken && consul_now() < until; taken = !take(native))
+		poll(NULL, 0, BETWEEN_TRIES_MS);
+	return taken;
 }
 
 static void note_failure(const struct uwsgi_cache *cache, attempt take)
@@ -62,7 +63,7 @@ static void note_failure(const struct uwsgi_cache *cache, attempt take)
 /* That others read beside a reader says nothing to who wants to write. */
 static void note_success(const struct uwsgi_cache *cache, attempt take)
 {
-	if (stuck == take || (stuck && take == pthread_rwlock_clockwrlock)) {
+	if (stuck == take || (stuck && take == pthread_rwlock_trywrlock)) {
 		consul_log("cache %s: its lock is free again", cache->name);
 		stuck = NULL;
 	}
@@ -86,7 +87,7 @@ bool consul_cache_lock_to_read(struct uwsgi_cache *cache)
 	pthread_rwlock_t *native = native_lock(cache);
 	if (!native)
 		uwsgi_rlock(cache->lock);
-	else if (!take_in_time(cache, native, pthread_rwlock_clockrdlock))
+	else if (!take_in_time(cache, native, pthread_rwlock_tryrdlock))
 		return false;
 	cache->lock->pid = uwsgi.mypid;
 	return true;
@@ -99,7 +100,7 @@ bool consul_cache_lock_to_write(struct uwsgi_cache *cache)
 	pthread_rwlock_t *native = native_lock(cache);
 	if (!native)
 		uwsgi_wlock(cache->lock);
-	else if (!take_in_time(cache, native, pthread_rwlock_clockwrlock))
+	else if (!take_in_time(cache, native, pthread_rwlock_trywrlock))
 		return false;
 	if (native && heir)
 		native->__data.__cur_writer = heir;
