@@ -4,6 +4,7 @@
 
 #include "../base/clock.h"
 #include "../base/memory.h"
+#include "../client/ask.h"
 #include "../client/client.h"
 #include "../client/trouble.h"
 #include "../config/config.h"
@@ -71,12 +72,8 @@ static void failed(struct consul_service *service, const struct consul_answer *a
 
 static void start(struct consul_service *service, const char *method, char *path, char *body, long most_ms, consul_answered answered)
 {
-	struct consul_request request = {.method = method, .path = path, .body = body, .timeout_ms = most_ms};
-	service->call = consul_call_start(service->client, &request, answered, service);
-	if (!service->call)
-		answered(service, &(struct consul_answer){.error = "no request could be started", .agent = consul_client_connection(service->client)->agents[0].name, .body = ""});
-	free(path);
-	free(body);
+	struct consul_question question = {.method = method, .path = path, .body = body, .most_ms = most_ms};
+	service->call = consul_ask(service->client, &question, answered, service);
 }
 
 static void registered(void *context, const struct consul_answer *answer)
