@@ -347,45 +347,47 @@ def give(agent: Any, secret: str, name: str) -> str:
     return str(token["AccessorID"])
 
 
-def test_a_token_is_revoked_and_given_again(guarded: Any, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
-    first, second = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
-    file = tmp_path / "token"
-    file.write_text(first)
-    accessor = give(guarded, first, name)
+FIRST, SECOND = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
+
+
+def start_with_first_token(agent: Any, build: Build, start: Start, name: str, file: Path) -> tuple[Instance, str]:
+    """A passing instance with a token of its own in the file, and that token's accessor."""
+    file.write_text(FIRST)
+    accessor = give(agent, FIRST, name)
     instance = start(
-        debian, {"consul-agent": guarded.address, "consul-service-name": name, "consul-check-ttl": "2s", "consul-token-file": str(file)}
+        build, {"consul-agent": agent.address, "consul-service-name": name, "consul-check-ttl": "2s", "consul-token-file": str(file)}
     )
-    wait_state(guarded, name, "passing")
+    wait_state(agent, name, "passing")
+    return instance, accessor
+
+
+def test_a_token_is_revoked_and_given_again(guarded: Any, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    instance, accessor = start_with_first_token(guarded, debian, start, name, file)
     guarded.request("DELETE", f"/v1/acl/token/{accessor}")
     instance.wait_log("answers 403", within=20.0)
     wait_for("the TTL", lambda: [check["Status"] for check in guarded.get("/v1/agent/checks").values()] == ["critical"], within=5.0)
     assert instance.ask() == "served"
-    give(guarded, second, name)
-    file.write_text(second)
+    give(guarded, SECOND, name)
+    file.write_text(SECOND)
     instance.wait_log("Consul answers again")
     assert lines(instance, "answers 403") == 1
     instance.signal(signal.SIGTSTP)
     wait_state(guarded, name, "critical")
     instance.signal(signal.SIGTSTP)
     wait_state(guarded, name, "passing")
-    assert first not in instance.text()
-    assert second not in instance.text()
+    assert FIRST not in instance.text()
+    assert SECOND not in instance.text()
     instance.signal(signal.SIGINT)
     wait_state(guarded, name, "absent", within=2.0)
 
 
 def test_a_token_is_replaced_before_it_is_revoked(guarded: Any, debian: Build, start: Start, name: str, tmp_path: Path) -> None:
     """The agent has kept the token of the registration, so that is made again with the new one."""
-    first, second = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
     file = tmp_path / "token"
-    file.write_text(first)
-    accessor = give(guarded, first, name)
-    instance = start(
-        debian, {"consul-agent": guarded.address, "consul-service-name": name, "consul-check-ttl": "2s", "consul-token-file": str(file)}
-    )
-    wait_state(guarded, name, "passing")
-    give(guarded, second, name)
-    file.write_text(second)
+    instance, accessor = start_with_first_token(guarded, debian, start, name, file)
+    give(guarded, SECOND, name)
+    file.write_text(SECOND)
     wait_for("another registration", lambda: lines(instance, "registered as") == 2, within=5.0)
     guarded.request("DELETE", f"/v1/acl/token/{accessor}")
     instance.signal(signal.SIGTSTP)
