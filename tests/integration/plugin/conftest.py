@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
+
+from ports import free_port
 
 SOURCES = Path(__file__).parents[3] / "roles/uwsgi/files/plugins/consul"
 CACHE = Path(os.environ.get("UWSGI_CONSUL_CACHE", Path.home() / ".cache/uwsgi-consul"))
@@ -59,13 +60,6 @@ class Agent(Protocol):
     def start(self) -> Any: ...
 
     def stop(self) -> None: ...
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago. (uWSGI takes another one for `:0` at each reload.)"""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def slowness() -> float:

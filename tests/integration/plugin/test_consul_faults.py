@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
+from ports import free_port
+
 from ..conftest import ConsulAgent
-from .conftest import Agent, Build, Instance, Start, entry, free_port, holds, note, state, wait_for, wait_state
+from .conftest import Agent, Build, Instance, Start, entry, holds, note, state, wait_for, wait_state
 
 Agents = Callable[..., Agent]
 

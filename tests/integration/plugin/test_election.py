@@ -21,8 +21,10 @@ from typing import Any
 
 import pytest
 
+from ports import free_port
+
 from ..conftest import ConsulAgent
-from .conftest import Agent, Build, Instance, Options, Start, alive, free_port, holds, ini, slowness, usual_options, wait_for
+from .conftest import Agent, Build, Instance, Options, Start, alive, holds, ini, slowness, usual_options, wait_for
 
 Agents = Callable[..., ConsulAgent]
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Options, Start, entry, free_port, holds, ini, note, slowness, state, usual_options, wait_for, wait_state
+from ports import free_port
+
+from .conftest import Agent, Build, Options, Start, entry, holds, ini, note, slowness, state, usual_options, wait_for, wait_state
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["prefork", "lazy"])

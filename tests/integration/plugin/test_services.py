@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Options, Start, entry, free_port, state, wait_for, wait_state
+from ports import free_port
+
+from .conftest import Agent, Build, Options, Start, entry, state, wait_for, wait_state
 from .test_consul_faults import recorder
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from ..conftest import ConsulAgent, free_port
+from ports import free_port
+
+from ..conftest import ConsulAgent
 from .conftest import Build, Options, Start, state, wait_state
 
 Agents = Callable[..., ConsulAgent]

@@ -23,7 +23,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Build, Instance, Options, Start, alive, free_port, holds, slowness, state, wait_for, wait_state
+from ports import free_port
+
+from .conftest import Agent, Build, Instance, Options, Start, alive, holds, slowness, state, wait_for, wait_state
 from .test_consul_faults import lines, paths, recorder
 
 Agents = Callable[..., Agent]
