@@ -10,6 +10,7 @@ costs little, and works where the Consul library is missing until a client is ma
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .errors import (
@@ -24,13 +25,27 @@ from .errors import (
     RequestError,
     ServerError,
 )
-from .settings import Agent, Settings
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .api import Api, AsyncApi
+    from .client import AsyncClient, Client
+    from .settings import Agent, Settings
+
+# Where each name is that is loaded when it is first used.
+_MODULES = {
+    "Agent": "settings",
+    "Api": "api",
+    "AsyncApi": "api",
+    "AsyncClient": "client",
+    "Client": "client",
+    "Settings": "settings",
+}
 
 __all__ = [
     "Agent",
+    "Api",
+    "AsyncApi",
+    "AsyncClient",
     "BadAnswerError",
     "BadRequestError",
     "Client",
@@ -47,8 +62,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Client":
-        from .client import Client
-
-        return Client
+    if name in _MODULES:
+        return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,19 +2,20 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""`Client`: the Consul client that users of python-consul2 and py-consul know, on our transport."""
+"""`Client` and `AsyncClient`: the Consul clients that users of python-consul2 and py-consul know, on our transport."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Collection, Sequence
+from contextvars import ContextVar
 from typing import Any
 
-from .errors import LibraryMissingError
-from .library import LibraryTransport, base
+from .api import Api, AsyncApi
+from .errors import ConsulError, LibraryMissingError
+from .library import LibraryTransport, add_options, as_library_error, base
 from .protocol import Answer
 from .settings import Settings
-from .transport import Transport
 
 # The parts of the API as both libraries name them: attribute of the client, and its class. They are made on first use.
 # The libraries' own constructor is not used, for it lets environment variables override what it is given, or fails on them.
@@ -36,77 +37,78 @@ _PARTS = {
     "status": "Status",
     "txn": "Txn",
 }
+_last_answer: ContextVar[Answer | None] = ContextVar("uwsgi_consul_last_answer", default=None)
 
 
-class Client(base.Consul if base else object):  # type: ignore[misc]
-    """A `consul.base.Consul` with failover, time-outs, keep-alive, safety after fork and token discipline.
+class _LibraryClient(base.Consul if base else object):  # type: ignore[misc]
+    """What both clients share: the library's parts, on our transport."""
 
-    `c.kv.get`, `c.health.service`, `c.agent.service.register`, ... are the library's own; what the library can't pass
-    goes through `request`. Errors are `ConsulError`s; those that the library has a class for are that as well, so
-    `except consul.ACLPermissionDenied` works.
-
-    Either *settings*, or the options of `Settings.resolve` by name. Raises `LibraryMissingError`, `InvalidValueError`.
-    """
-
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        if base is None:
-            raise LibraryMissingError(
-                "the Python library python-consul2 is not installed",
-                advice=f"Install it for {sys.executable}: {sys.executable} -m pip install python-consul2 (or py-consul)",
-            )
-        self.settings = Settings.resolve(**options) if settings is None else settings
-        self.http = self.http_connect()
-        self.scheme = "https" if self.settings.agents[0].tls else "http"
-        self.consistency = self.settings.consistency
-        self.dc = self.settings.datacenter
-        # The transport adds the settings' token where a call has none: to the header only, and to every call, while the
-        # libraries leave it out of some and write it into the body of prepared queries.
-        self.token = None
+    settings: Settings
+    # The transport adds the settings' token where a call has none: to the header only, and to every call, while the
+    # libraries leave it out of some and write it into the body of prepared queries.
+    token = None
 
     def __getattr__(self, name: str) -> Any:
         if name not in _PARTS:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         # python-consul2 nests the classes, py-consul imports them.
         part = getattr(base.Consul, _PARTS[name], None) or getattr(base, _PARTS[name])
-        setattr(self, name, part(self))
+        setattr(self, name, add_options(part(self)))
         return self.__dict__[name]
 
-    def __repr__(self) -> str:
-        return f"Client({self.settings!r})"
+    def _become_library_client(self, http: LibraryTransport) -> None:
+        self.http = http
+        self.scheme = "https" if self.settings.agents[0].tls else "http"
+        self.consistency = self.settings.consistency
+        self.dc = self.settings.datacenter
 
     def http_connect(self, *_arguments: Any, **_options: Any) -> Any:
         """The library's hook for a transport of one's own."""
-        return LibraryTransport(Transport(self.settings))
+        return self.http
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        params: Sequence[tuple[str, Any]] = (),
-        body: bytes | str | None = None,
-        *,
-        token: str | None = None,
-        consistency: str | None = None,
-        timeout: float | None = None,
-        idempotent: bool | None = None,
-        allow: Collection[int] = (),
-    ) -> Answer:
-        """The answer to any request of Consul's HTTP API; datacenter, consistency and token are the settings' unless given.
-
-        path: quoted, from `/v1/` on. timeout: seconds for the whole call. idempotent: whether it may be sent twice; a
-        GET may. allow: statuses that are no error here, such as 404. Raises `ConsulError`.
-        """
-        answer: Answer = self.http.ask(
-            method, path, params, body, token=token, consistency=consistency, timeout=timeout, idempotent=idempotent, allow=allow
-        )
+    def _note(self, answer: Answer) -> Answer:
+        _last_answer.set(dataclasses.replace(answer, content=b""))
         return answer
 
-    def close(self) -> None:
-        """Closes the idle connections; the client can still be used."""
-        self.http.close()
+    def _error(self, error: ConsulError) -> ConsulError:
+        return as_library_error(error)
 
-    def __enter__(self) -> Client:
-        return self
+    @property
+    def last_answer(self) -> Answer | None:
+        """What came with the last answer to this thread or task, whichever client asked, without its body: `index`,
+        `last_contact`, `known_leader`, `cache_age`, `status`, `agent`."""
+        return _last_answer.get()
 
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
+
+class Client(_LibraryClient, Api):
+    """A `consul.base.Consul` with failover, time-outs, keep-alive, safety after fork and token discipline.
+
+    `c.kv.get`, `c.health.service`, `c.agent.service.register`, ... are the library's own. Each takes what the library
+    forgot, too: `consistency`, `dc`, `token`, `timeout` (seconds), `near`, `filter`, `cached`, `ns`, `partition`, `peer`,
+    `index`, `wait`. All else goes through `request`. Errors are `ConsulError`s; those that the library has a class for are
+    that as well, so `except consul.ACLPermissionDenied` works.
+
+    Either *settings*, or the options of `Settings.resolve` by name. Raises `LibraryMissingError`, `InvalidValueError`.
+    """
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        _require_library()
+        Api.__init__(self, settings, **options)
+        self._become_library_client(LibraryTransport(self.request, self.close))
+
+
+class AsyncClient(_LibraryClient, AsyncApi):
+    """As `Client`, for programs of an event loop: `await c.kv.get(...)`, `await c.health.service(...)`."""
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        _require_library()
+        AsyncApi.__init__(self, settings, **options)
+        self._become_library_client(LibraryTransport(self.request, self.close))
+
+
+def _require_library() -> None:
+    if base is None:
+        raise LibraryMissingError(
+            "the Python library python-consul2 is not installed",
+            advice=f"Install it for {sys.executable}: {sys.executable} -m pip install python-consul2 (or py-consul)",
+        )

@@ -2,170 +2,155 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""One keep-alive HTTP connection to an agent, on which every wait is bounded by one deadline.
-
-`http.client` bounds each single read only, so an agent that sends a byte a second would hold a caller for ever; and
-nothing bounds the resolver. Here the connection's `deadline` holds for name, connect, handshake, request and answer.
-"""
+"""One keep-alive connection to an agent, for a thread that waits, on which every wait is bounded by a deadline."""
 
 from __future__ import annotations
 
-import http.client
-import io
 import os
 import select
 import socket
 import ssl
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, List, Tuple
 
 from .errors import InvalidValueError
 from .settings import Agent, Settings
+from .wire import AnswerReader
 
-_PIECE = 65536
+PIECE = 65536
+# Of a host: the family and the address as sockets take it.
+Addresses = List[Tuple[int, Any]]
 
 
-class Connection(http.client.HTTPConnection):
-    """A connection to *agent*; set `deadline` (of `time.monotonic()`) before each use."""
-
-    deadline: float
+class Connection:
+    """A connection to *agent*. All deadlines are of `time.monotonic()`."""
 
     def __init__(self, agent: Agent, tls: ssl.SSLContext | None, server_name: str | None) -> None:
-        super().__init__(agent.host or "localhost", agent.port or None)
         self.agent, self._tls, self._server_name = agent, tls, server_name
+        self._socket: socket.socket | None = None
 
-    def connect(self) -> None:
-        """Connects by the deadline; raises `OSError`."""
-        plain = self._connect_unix() if self.agent.socket else self._connect_tcp()
+    def connect(self, deadline: float) -> None:
+        """Raises `OSError`."""
+        plain = _connect_unix(self.agent, deadline) if self.agent.socket else _connect_tcp(self.agent, deadline)
         try:
             if self._tls:
-                plain.settimeout(self.left())
+                plain.settimeout(left(deadline))
                 plain = self._tls.wrap_socket(plain, server_hostname=self._server_name or self.agent.host)
         except BaseException:
             plain.close()
             raise
-        # What http.client needs of a socket, which is less than its annotation says.
-        self.sock: Any = _BoundedSocket(plain, self)
+        self._socket = plain
 
-    def left(self) -> float:
-        """Seconds up to the deadline; raises `TimeoutError` when there are none."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
+    def exchange(self, data: bytes, reader: AnswerReader, deadline: float) -> None:
+        """Sends a request and reads its answer; raises `OSError`, or `WireError` for what is no answer."""
+        if self._socket is None:
+            raise ConnectionError("it is not connected")
+        rest = memoryview(data)
+        while rest:
+            self._socket.settimeout(left(deadline))
+            rest = rest[self._socket.send(rest) :]
+        while not reader.complete:
+            self._socket.settimeout(left(deadline))
+            reader.feed(self._socket.recv(PIECE))
 
     def is_usable(self) -> bool:
         """Whether the connection is open and quiet, so that a request may be sent on it."""
-        if self.sock is None:
+        if self._socket is None:
             return False
         waiting = select.poll()
-        waiting.register(self.sock.plain, select.POLLIN)
+        waiting.register(self._socket, select.POLLIN)
         return not waiting.poll(0)
 
     def discard(self) -> None:
         """Closes it for good."""
-        if self.sock is not None:
-            self.sock.plain.close()
-            self.sock = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
-    def read(self, answer: http.client.HTTPResponse, limit: int) -> bytes:
-        """The body of the answer; raises `http.client.HTTPException` for a truncated one, or one above *limit* bytes."""
-        if answer.length is not None and answer.length <= limit:
-            return answer.read()
-        content = bytearray()
-        while len(content) <= limit:
-            piece = answer.read(_PIECE)
-            if not piece:
-                return bytes(content)
-            content += piece
-        raise http.client.HTTPException(f"the answer is larger than {limit} bytes")
 
-    def _connect_unix(self) -> socket.socket:
-        plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def left(deadline: float) -> float:
+    """Seconds up to the deadline; raises `TimeoutError` when there are none."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def _connect_unix(agent: Agent, deadline: float) -> socket.socket:
+    plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        plain.settimeout(left(deadline))
+        plain.connect(agent.socket)
+    except BaseException:
+        plain.close()
+        raise
+    return plain
+
+
+def _connect_tcp(agent: Agent, deadline: float) -> socket.socket:
+    failure: OSError = OSError("the name has no address")
+    for family, address in _resolve(agent, deadline):
+        plain = socket.socket(family, socket.SOCK_STREAM)
         try:
-            plain.settimeout(self.left())
-            plain.connect(self.agent.socket)
+            plain.settimeout(left(deadline))
+            plain.connect(address)
+        except OSError as error:
+            plain.close()
+            failure = error
         except BaseException:
             plain.close()
             raise
-        return plain
-
-    def _connect_tcp(self) -> socket.socket:
-        failure: OSError = OSError("the name has no address")
-        for family, address in _resolve(self.agent, self.left()):
-            plain = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                plain.settimeout(self.left())
-                plain.connect(address)
-                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            except OSError as error:
-                plain.close()
-                failure = error
-            else:
-                return plain
-        raise failure
+        else:
+            prepare(plain)
+            return plain
+    raise failure
 
 
-class _BoundedSocket:
-    """The part of a socket that `http.client` uses. Its owner closes it by `Connection.discard` only, for `http.client`
-    closes the socket of an answer without keep-alive before the body is read."""
-
-    def __init__(self, plain: socket.socket, owner: Connection) -> None:
-        self.plain, self._owner = plain, owner
-
-    def sendall(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            self.plain.settimeout(self._owner.left())
-            rest = rest[self.plain.send(rest) :]
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReader(self.plain, self._owner), _PIECE)
-
-    def close(self) -> None:
-        pass
+def prepare(plain: socket.socket) -> None:
+    """Sets what a connection to an agent needs: small requests go at once, and a host that is gone is noticed."""
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-class _BoundedReader(io.RawIOBase):
-    def __init__(self, plain: socket.socket, owner: Connection) -> None:
-        self._plain, self._owner = plain, owner
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._plain.settimeout(self._owner.left())
-        return self._plain.recv_into(buffer)
-
-
-def _resolve(agent: Agent, limit: float) -> list[tuple[int, Any]]:
-    """Family and address of each address of the agent's name, looked up for at most *limit* seconds."""
-    found: list[tuple[int, Any]] = []
-    failed: list[OSError] = []
-
-    def look_up(flags: int) -> None:
-        try:
-            for family, _kind, _protocol, _name, address in socket.getaddrinfo(
-                agent.host, agent.port, type=socket.SOCK_STREAM, flags=flags
-            ):
-                found.append((family, address))
-        except (OSError, UnicodeError) as error:
-            failed.append(error if isinstance(error, OSError) else OSError(f"{agent.host} is no name of a host"))
-
-    look_up(socket.AI_NUMERICHOST)
+def _resolve(agent: Agent, deadline: float) -> Addresses:
+    """The addresses of the agent's host, looked up until the deadline; raises `OSError`."""
+    numeric = numeric_addresses(agent)
+    if numeric:
+        return numeric
+    found: list[Addresses | OSError] = []
+    left(deadline)
+    thread = look_up(agent, found.append)
+    thread.join(left(deadline))
     if not found:
-        # The resolver knows no time-out, so that it is a thread of its own that may hang.
-        failed.clear()
-        thread = threading.Thread(target=look_up, args=(0,), daemon=True)
-        thread.start()
-        thread.join(limit)
-        if thread.is_alive():
-            raise TimeoutError
-        if failed:
-            raise failed[0]
-    return found
+        raise TimeoutError
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return found[0]
+
+
+def numeric_addresses(agent: Agent) -> Addresses:
+    """The address of an agent that is given by its address; nothing for one that is given by a name."""
+    found = _addresses(agent, socket.AI_NUMERICHOST)
+    return [] if isinstance(found, OSError) else found
+
+
+def look_up(agent: Agent, tell: Callable[[Addresses | OSError], None]) -> threading.Thread:
+    """Looks the agent's name up in a thread of its own, for the resolver knows no time-out; that thread tells the result."""
+    thread = threading.Thread(target=lambda: tell(_addresses(agent, 0)), daemon=True, name="uwsgi-consul-resolver")
+    thread.start()
+    return thread
+
+
+def _addresses(agent: Agent, flags: int) -> Addresses | OSError:
+    try:
+        results = socket.getaddrinfo(agent.host, agent.port, type=socket.SOCK_STREAM, flags=flags)
+    except OSError as error:
+        return error
+    except UnicodeError:
+        return OSError(f"{agent.host} is no name of a host")
+    return [(family, address) for family, _kind, _protocol, _name, address in results]
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:

@@ -18,16 +18,16 @@ from .errors import BadAnswerError, InvalidValueError
 from .protocol import Answer
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .api import Api
 
 
-def get(client: Client, key: str, *, datacenter: str | None = None) -> dict[str, Any] | None:
+def get(client: Api, key: str, *, datacenter: str | None = None) -> dict[str, Any] | None:
     """The entry of a key, as `entry` describes it, or `None` when there is no such key. Raises `ConsulError`."""
     found = _read(client, _path(key, "key"), [], datacenter)
     return found[0] if found else None
 
 
-def tree(client: Client, prefix: str, *, datacenter: str | None = None) -> list[dict[str, Any]]:
+def tree(client: Api, prefix: str, *, datacenter: str | None = None) -> list[dict[str, Any]]:
     """The entries of all keys that start with *prefix*, sorted by key; an empty prefix means the whole store.
 
     Consul compares characters, not path segments: `app` finds `apple` as well, `app/` does not. Raises `ConsulError`.
@@ -63,7 +63,7 @@ def _path(key: str, what: str) -> str:
     return f"/v1/kv/{quote(key, safe='/')}"
 
 
-def _read(client: Client, path: str, params: list[tuple[str, Any]], datacenter: str | None) -> list[dict[str, Any]]:
+def _read(client: Api, path: str, params: list[tuple[str, Any]], datacenter: str | None) -> list[dict[str, Any]]:
     answer: Answer = client.request("GET", path, params + ([("dc", datacenter)] if datacenter else []), allow=(404,))
     if answer.status == 404:
         return []

@@ -9,13 +9,16 @@ python-consul2 and its fork py-consul both have the import name `consul`, and ei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
 
 from . import errors
-from .protocol import Answer, build_request, check, excerpt
-from .transport import Transport
+from .protocol import Answer, excerpt
 
 try:
     import consul as library  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -23,36 +26,33 @@ try:
 except ImportError:
     library = base = None
 
-__all__ = ["LibraryTransport", "as_library_error", "base"]
+__all__ = ["LibraryTransport", "add_options", "as_library_error", "base"]
 
 # Where both libraries pass the consistency mode of the call, else the client's.
 _CONSISTENCY_BY_LIBRARY = ("/v1/kv/", "/v1/catalog/", "/v1/session/", "/v1/coordinate/")
 
 
+# What a call may be given beyond what the library's own method takes, and the parameter that it becomes.
+_MORE_PARAMETERS = {
+    "dc": "dc",
+    "index": "index",
+    "wait": "wait",
+    "near": "near",
+    "filter": "filter",
+    "cached": "cached",
+    "ns": "ns",
+    "partition": "partition",
+    "peer": "peer",
+}
+_MORE_OPTIONS = {*_MORE_PARAMETERS, "consistency", "token", "timeout"}
+_more: ContextVar[Mapping[str, Any] | None] = ContextVar("uwsgi_consul_more", default=None)
+
+
 class LibraryTransport(base.HTTPClient if base else object):  # type: ignore[misc]
-    """What the libraries' calls stand on: their four verbs, answered by our transport."""
+    """What the libraries' calls stand on: their four verbs, answered by *request*, which is `Api.request` or `AsyncApi.request`."""
 
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        params: Sequence[tuple[str, Any]] = (),
-        body: bytes | str | None = None,
-        *,
-        token: str | None = None,
-        consistency: str | None = None,
-        timeout: float | None = None,
-        idempotent: bool | None = None,
-        allow: Collection[int] = (),
-    ) -> Answer:
-        try:
-            request = build_request(self.transport.settings, method, path, params, body, token, consistency, idempotent)
-            return check(self.transport.send(request, timeout), request, allow)
-        except errors.ConsulError as error:
-            raise as_library_error(error) from None
+    def __init__(self, request: Callable[..., Any], close: Callable[[], Any]) -> None:
+        self._request, self.close = request, close
 
     def get(self, callback: Callable[[Any], Any], path: str, params: Any = None, headers: Any = None, **options: Any) -> Any:
         return self._call("GET", callback, path, params, None, headers, **options)
@@ -72,9 +72,6 @@ class LibraryTransport(base.HTTPClient if base else object):  # type: ignore[mis
     ) -> Any:
         return self._call("POST", callback, path, params, data, headers, **options)
 
-    def close(self) -> None:
-        self.transport.close()
-
     def _call(
         self,
         method: str,
@@ -87,23 +84,87 @@ class LibraryTransport(base.HTTPClient if base else object):  # type: ignore[mis
         connections_timeout: float | None = None,
     ) -> Any:
         given = list(params.items() if isinstance(params, dict) else params or ())
+        more = _more.get() or {}
+        names = {name for name, _value in given}
+        given += [(name, more[option]) for option, name in _MORE_PARAMETERS.items() if option in more and name not in names]
         # The old ACL calls of python-consul2 put the token into the URL.
-        token = dict(given).get("token") or (headers or {}).get("X-Consul-Token")
-        answer = self.ask(
+        token = more.get("token") or dict(given).get("token") or (headers or {}).get("X-Consul-Token")
+        answer = self._request(
             method,
             quote(path, safe="/:"),
             # Some calls of python-consul2 name the datacenter twice.
-            [pair for pair in dict.fromkeys(given) if pair[0] != "token"],
-            data or None,
+            [pair for number, pair in enumerate(given) if pair[0] != "token" and pair not in given[:number]],
+            _without_template(data) if path.startswith("/v1/query") and data else data or None,
             token=token,
-            consistency="default" if path.startswith(_CONSISTENCY_BY_LIBRARY) else None,
-            timeout=connections_timeout,
+            consistency=more.get("consistency") or ("default" if path.startswith(_CONSISTENCY_BY_LIBRARY) else None),
+            timeout=more.get("timeout", connections_timeout),
             allow=(404,),
         )
+        return _then(answer, lambda found: _result(callback, found, raw))
+
+
+def add_options(part: Any) -> Any:
+    """A part of the library whose methods take `consistency`, `dc`, `token`, `timeout`, ... where they do not by themselves."""
+    for name in dir(type(part)):
+        method = getattr(part, name)
+        if not name.startswith("_") and inspect.ismethod(method):
+            setattr(part, name, _with_options(method, _missing_options(method.__func__)))
+    for name, value in vars(part).items():
+        # The parts of parts, such as `agent.service`.
+        if type(value).__module__.startswith("consul.") and not isinstance(value, base.Consul):
+            setattr(part, name, add_options(value))
+    return part
+
+
+def _with_options(method: Callable[..., Any], missing: frozenset[str]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*arguments: Any, **options: Any) -> Any:
+        more = {name: options.pop(name) for name in missing.intersection(options)}
+        if not more:
+            return method(*arguments, **options)
+        mark = _more.set({name: value for name, value in more.items() if value is not None})
         try:
-            return callback(_as_response(answer, raw))
-        except (library.ConsulException, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise as_library_error(_from_callback(error, answer)) from None
+            return method(*arguments, **options)
+        finally:
+            _more.reset(mark)
+
+    return call
+
+
+@functools.lru_cache(maxsize=None)
+def _missing_options(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(_MORE_OPTIONS.difference(inspect.signature(function).parameters))
+
+
+def _without_template(data: Any) -> Any:
+    """The definition of a prepared query without the template that both libraries add to each, unless one was asked for."""
+    definition = json.loads(data)
+    template = definition.get("template")
+    if isinstance(template, dict) and template.get("regexp") is None:
+        del definition["template"]
+    # A definition in Consul's own form was given in the place of the service's name.
+    service = definition.get("service")
+    if isinstance(service, dict) and isinstance(service.get("Service"), dict):
+        definition = service["Service"]
+    return json.dumps(definition)
+
+
+def _then(answer: Any, function: Callable[[Answer], Any]) -> Any:
+    """The function's result for the answer; of an answer that must be awaited, something to await."""
+    if not inspect.isawaitable(answer):
+        return function(answer)
+
+    async def wait() -> Any:
+        return function(await answer)
+
+    return wait()
+
+
+def _result(callback: Callable[[Any], Any], answer: Answer, raw: bool) -> Any:
+    try:
+        return callback(_as_response(answer, raw))
+    except (library.ConsulException, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise as_library_error(_from_callback(error, answer)) from None
 
 
 def _as_response(answer: Answer, raw: bool) -> Any:

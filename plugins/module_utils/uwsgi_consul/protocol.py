@@ -13,12 +13,12 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.message import Message
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from .errors import BadAnswerError, BadRequestError, InvalidValueError, NotFoundError, PermissionDeniedError, RequestError, ServerError
 from .settings import Settings, check_consistency, check_token
+from .wire import Headers
 
 _DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Consul's own limits of a blocking query, in seconds; the wait is jittered by up to a sixteenth.
@@ -57,7 +57,7 @@ class Answer:
     """An agent's answer: status, headers (by name, whatever its case), body."""
 
     status: int
-    headers: Message
+    headers: Headers
     content: bytes
     asked: str
     agent: str
@@ -65,6 +65,28 @@ class Answer:
     @property
     def text(self) -> str:
         return self.content.decode("utf-8", "replace")
+
+    @property
+    def index(self) -> int:
+        """The index to hand to the next blocking query for the same; 0 where there is none, or none that can be right."""
+        return self._number("X-Consul-Index") or 0
+
+    @property
+    def last_contact(self) -> float | None:
+        """For how many seconds the server that answered had not heard from the leader; 0 from the leader itself."""
+        return _thousandth(self._number("X-Consul-LastContact"))
+
+    @property
+    def known_leader(self) -> bool | None:
+        """Whether the server that answered knew a leader."""
+        value = self.headers["X-Consul-KnownLeader"]
+        return None if value is None else value == "true"
+
+    @property
+    def cache_age(self) -> float | None:
+        """How many seconds ago the agent's own cache was filled; `None` when the answer is not from there (`cached`)."""
+        age = self._number("Age")
+        return None if self.headers["X-Cache"] is None or age is None else float(age)
 
     @property
     def filtered_by_acls(self) -> bool:
@@ -77,6 +99,14 @@ class Answer:
             return json.loads(self.content)
         except (ValueError, RecursionError):
             raise BadAnswerError(f"the answer is no JSON: {excerpt(self.text)}", asked=self.asked, agent=self.agent) from None
+
+    def _number(self, header: str) -> int | None:
+        value = self.headers[header]
+        return int(value) if value and re.fullmatch(r"\d{1,19}", value, re.ASCII) else None
+
+
+def _thousandth(number: int | None) -> float | None:
+    return None if number is None else number / 1000
 
 
 def build_request(
@@ -95,7 +125,8 @@ def build_request(
     """
     if not re.fullmatch(r"/[\x21-\x7e]*", path) or any(sign in path for sign in "?#"):
         raise InvalidValueError(f"{path!r} is no path of Consul's API")
-    query = list(params)
+    # A value that is a list stands for the parameter once for each element, as `tag` does.
+    query = [(name, one) for name, value in params for one in (value if isinstance(value, (list, tuple)) else (value,))]
     names = {name for name, _value in query}
     # What an agent itself holds has neither datacenter nor consistency.
     if not path.startswith("/v1/agent/"):
@@ -108,7 +139,7 @@ def build_request(
         method=method,
         target=f"{path}?{urlencode(query)}" if query else path,
         body=body.encode() if isinstance(body, str) else body,
-        token=check_token(token) or settings.token,
+        token=check_token(token) or settings.current_token(),
         idempotent=method == "GET" if idempotent is None else idempotent,
         hold=hold_of(dict(query)),
     )

@@ -16,7 +16,7 @@ from .errors import BadAnswerError, InvalidValueError
 from .protocol import Answer, segment
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .api import Api
 
 # What an instance's status may be for each choice of `instances`.
 STATUSES: dict[str, tuple[str, ...]] = {
@@ -27,7 +27,7 @@ STATUSES: dict[str, tuple[str, ...]] = {
 
 
 def instances(
-    client: Client,
+    client: Api,
     service: str,
     *,
     tags: Iterable[str] = (),
@@ -100,7 +100,7 @@ def worst_status(checks: Iterable[dict[str, Any]]) -> str:
     return next((status for status in ("critical", "warning") if status in seen), "passing")
 
 
-def services(client: Client, *, datacenter: str | None = None, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+def services(client: Api, *, datacenter: str | None = None, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
     """All services of a datacenter, healthy or not, as `{"name": ..., "tags": [...]}`, sorted by name, tags sorted.
 
     The tags are those of all instances together. warn: as for `instances`. Raises `ConsulError`.

@@ -100,6 +100,7 @@ class Settings:
 
     agents: tuple[Agent, ...] = (Agent("127.0.0.1", 8500),)
     token: str | None = field(default=None, repr=False)
+    token_file: str | None = None
     timeout: float = DEFAULT_TIMEOUT
     datacenter: str | None = None
     consistency: str = "default"
@@ -155,6 +156,7 @@ class Settings:
         return cls(
             agents=_agents(agents, _boolean(environ.get(ENVIRONMENT_TLS) or "false", ENVIRONMENT_TLS)),
             token=check_token(_read_token(token_file) if token_file else token),
+            token_file=token_file,
             timeout=_timeout(timeout),
             datacenter=_datacenter(datacenter),
             consistency=check_consistency(consistency) or CONSISTENCY_MODES[0],
@@ -164,6 +166,33 @@ class Settings:
             validate_certs=validate_certs,
             tls_server_name=tls_server_name or _from_environment("tls_server_name", environ),
         )
+
+    def current_token(self) -> str | None:
+        """The token, read again when its file has changed; the last good one while the file can't be read."""
+        return _tokens.read(self.token_file) or self.token if self.token_file else self.token
+
+
+class _TokenFiles:
+    """The tokens of files, each read when the file has changed."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[tuple[int, int, int], str | None]] = {}
+
+    def read(self, path: str) -> str | None:
+        """The file's token; `None` when there was never a good one since this process asks for it."""
+        state, token = self._read.get(path, ((0, 0, 0), None))
+        try:
+            found = os.stat(os.path.expanduser(path))
+            now = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if now != state:
+                token = check_token(_read_token(path))
+                self._read[path] = (now, token)
+        except (OSError, InvalidValueError):
+            pass
+        return token
+
+
+_tokens = _TokenFiles()
 
 
 def check_token(token: str | None) -> str | None:

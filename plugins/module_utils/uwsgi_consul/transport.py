@@ -4,25 +4,30 @@
 
 """Sends requests to the agents: in order, with the last good one remembered, over keep-alive connections.
 
-Safe to use from many threads, and in a process that was forked after the transport was used. Neither proxies of the
-environment nor redirects are followed.
+`Transport` waits in the thread that asks, `AsyncTransport` in an event loop; which agent is asked when, and what follows
+from its answer, is one plan for both. `Transport` is safe to use from many threads. Both are safe in a process that was
+forked after they were used. Neither proxies of the environment nor redirects are followed.
 """
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import os
 import random
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generator, Generic, Protocol, TypeVar, Union
 
+from .async_connection import AsyncConnection
 from .connection import Connection, tls_context
 from .errors import NoAgentError
 from .protocol import Answer, Request, excerpt, may_succeed_elsewhere, may_succeed_later
 from .settings import Agent, Settings
+from .wire import AnswerReader, WireError, request_bytes
 
 # An agent that answers at all takes connections within this many seconds, unless it is the last one to try.
 CONNECT_LIMIT = 2.0
@@ -33,15 +38,43 @@ ANSWER_LIMIT = 256 * 1024 * 1024
 _IDLE_CONNECTIONS = 8
 
 
-class Transport:
-    """Asks one of the settings' agents. `settings` may not change; make another transport instead."""
+@dataclass(frozen=True)
+class _Ask:
+    """A step of the plan: ask this agent, until a limit, connected by another one (both of `time.monotonic()`)."""
+
+    agent: Agent
+    limit: float
+    connect_limit: float
+
+
+@dataclass(frozen=True)
+class _Pause:
+    """A step of the plan: wait for so many seconds."""
+
+    seconds: float
+
+
+class _FailedError(Exception):
+    """An agent gave no answer. sent: whether (a part of) the request may have reached it."""
+
+    def __init__(self, reason: str, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason, self.sent = reason, sent
+
+
+# What becomes of a step: an answer or a failure of an agent, nothing of a pause.
+_Outcome = Union[Answer, _FailedError, None]
+_Plan = Generator[Union[_Ask, _Pause], _Outcome, Answer]
+
+
+class _Transport:
+    """What both transports share: the settings, the plan, and how a request looks."""
 
     answer_limit = ANSWER_LIMIT
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._preferred = 0
-        self._idle = _Idle()
         self._tls: ssl.SSLContext | None = None
         if any(agent.tls for agent in settings.agents):
             self._tls = tls_context(settings)
@@ -49,19 +82,17 @@ class Transport:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings!r})"
 
-    def send(self, request: Request, timeout: float | None = None) -> Answer:
-        """The answer of the first agent that gives one, whatever its status.
+    def _plan(self, request: Request, timeout: float | None) -> _Plan:
+        """What to do, step by step, until there is an answer; raises `NoAgentError`, which lists each agent with its reason.
 
         The next agent is asked when one can't be reached or its answer is broken, and, for idempotent requests only,
         when it answers 5xx or 429. When that may pass (no leader, overload) all are asked again, after a pause with jitter.
-        timeout: seconds for all of it, the settings' unless given; the hold of a blocking query comes on top.
-        Raises `NoAgentError`, which lists each agent with its reason; a 5xx or 429 that remains is returned.
         """
         timeout = self.settings.timeout if timeout is None else timeout
         deadline = time.monotonic() + timeout + request.hold
         attempts: dict[str, str] = {}
         for round_number in range(ROUNDS):
-            answer = self._ask_all(request, deadline, attempts)
+            answer = yield from self._plan_round(request, deadline, attempts)
             if answer is None:
                 break
             if not request.idempotent or not may_succeed_later(answer) or round_number == ROUNDS - 1:
@@ -69,14 +100,10 @@ class Transport:
             pause = FIRST_PAUSE * 2**round_number * random.uniform(0.5, 1.5)  # noqa: S311
             if time.monotonic() + pause + request.hold >= deadline:
                 return answer
-            time.sleep(pause)
+            yield _Pause(pause)
         raise _no_agent(request, timeout + request.hold, attempts)
 
-    def close(self) -> None:
-        """Closes the idle connections; the transport can still be used."""
-        self._idle.close()
-
-    def _ask_all(self, request: Request, deadline: float, attempts: dict[str, str]) -> Answer | None:
+    def _plan_round(self, request: Request, deadline: float, attempts: dict[str, str]) -> Generator[_Ask | _Pause, _Outcome, Answer | None]:
         """The first answer that no other agent may better, else the last one, else none; fills in *attempts*."""
         agents = self.settings.agents
         first = self._preferred
@@ -90,87 +117,179 @@ class Transport:
             if limit <= now:
                 attempts.setdefault(str(agent), "not tried, there was no time left")
                 continue
-            try:
-                answer = self._ask(agent, request, limit, connect_limit=now + CONNECT_LIMIT if untried > 1 else limit)
-            except _FailedError as failure:
+            outcome = yield _Ask(agent, limit, connect_limit=now + CONNECT_LIMIT if untried > 1 else limit)
+            if not isinstance(outcome, Answer):
+                reason = request.redact(outcome.reason) if outcome else ""
                 self._preferred = (first + position + 1) % len(agents)
-                attempts[str(agent)] = request.redact(failure.reason)
-                if failure.sent and not request.idempotent:
+                attempts[str(agent)] = reason
+                if outcome and outcome.sent and not request.idempotent:
                     raise NoAgentError(
-                        f"the agent's answer got lost ({attempts[str(agent)]}), so it is not known whether it was done",
+                        f"the agent's answer got lost ({reason}), so it is not known whether it was done",
                         asked=str(request),
                         agent=str(agent),
                         attempts=attempts,
-                    ) from None
+                    )
                 continue
-            if not may_succeed_elsewhere(answer):
+            if not may_succeed_elsewhere(outcome):
                 self._preferred = (first + position) % len(agents)
-                return answer
+                return outcome
             if not request.idempotent:
-                return answer
-            attempts[str(agent)] = request.redact(f"{answer.status} {excerpt(answer.text)}")
-            last = answer
+                return outcome
+            attempts[str(agent)] = request.redact(f"{outcome.status} {excerpt(outcome.text)}")
+            last = outcome
         return last
 
-    def _ask(self, agent: Agent, request: Request, limit: float, connect_limit: float) -> Answer:
-        idle = self._idle = self._idle.of_this_process()
-        connection = idle.take(agent)
+    def _bytes(self, agent: Agent, request: Request) -> bytes:
+        host = "localhost" if agent.socket else f"[{agent.host}]" if ":" in agent.host else agent.host
+        headers = {
+            "Host": host if agent.socket else f"{host}:{agent.port}",
+            "User-Agent": "uwsgi-consul",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+        if request.token:
+            headers["X-Consul-Token"] = request.token
+        return request_bytes(request.method, agent.prefix + request.target, headers, request.body)
+
+
+class Transport(_Transport):
+    """Asks one of the settings' agents, from any thread. `settings` may not change; make another transport instead."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._idle: _Idle[Connection] = _Idle(os.getpid)
+
+    def send(self, request: Request, timeout: float | None = None) -> Answer:
+        """The answer of the first agent that gives one, whatever its status.
+
+        timeout: seconds for all of it, the settings' unless given; the hold of a blocking query comes on top.
+        Raises `NoAgentError`; a 5xx or 429 that remains is returned.
+        """
+        plan = self._plan(request, timeout)
+        outcome: _Outcome = None
+        try:
+            while True:
+                step = plan.send(outcome)
+                outcome = None
+                try:
+                    if isinstance(step, _Ask):
+                        outcome = self._ask(step, request)
+                    else:
+                        time.sleep(step.seconds)
+                except _FailedError as failure:
+                    outcome = failure
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+
+    def close(self) -> None:
+        """Closes the idle connections; the transport can still be used."""
+        self._idle.close()
+
+    def _ask(self, step: _Ask, request: Request) -> Answer:
+        connection = self._idle.take(step.agent)
         reused = connection is not None
         if connection is None:
-            connection = Connection(agent, self._tls if agent.tls else None, self.settings.tls_server_name)
+            connection = Connection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
+        reader = AnswerReader(self.answer_limit)
         sent = False
         try:
             if not reused:
-                connection.deadline = min(limit, connect_limit)
-                connection.connect()
-            connection.deadline = limit
+                connection.connect(min(step.limit, step.connect_limit))
             sent = True
-            connection.request(request.method, agent.prefix + request.target, request.body, self._headers(request))
-            response = connection.getresponse()
-            content = connection.read(response, self.answer_limit)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            connection.exchange(self._bytes(step.agent, request), reader, step.limit)
+        except (OSError, WireError) as error:
             connection.discard()
-            if reused and request.idempotent and isinstance(error, ConnectionError):
+            if reused and request.idempotent and isinstance(error, (ConnectionError, WireError)) and not reader.status:
                 # The agent closed the idle connection just now: that says nothing about the agent.
-                return self._ask(agent, request, limit, connect_limit)
-            raise _FailedError(_reason(error, agent), sent) from None
+                return self._ask(step, request)
+            raise _FailedError(_reason(error, step.agent), sent) from None
         except BaseException:
             connection.discard()
             raise
-        if response.will_close:
+        self._idle.put_or_discard(step.agent, connection, reader)
+        return _answer(reader, step.agent, request)
+
+
+class AsyncTransport(_Transport):
+    """Asks one of the settings' agents, from an event loop; connections are kept for the loop that made them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._idle: _Idle[AsyncConnection] = _Idle(lambda: (os.getpid(), asyncio.get_running_loop()))
+
+    async def send(self, request: Request, timeout: float | None = None) -> Answer:
+        """As `Transport.send`."""
+        plan = self._plan(request, timeout)
+        outcome: _Outcome = None
+        try:
+            while True:
+                step = plan.send(outcome)
+                outcome = None
+                try:
+                    if isinstance(step, _Ask):
+                        outcome = await self._ask(step, request)
+                    else:
+                        await asyncio.sleep(step.seconds)
+                except _FailedError as failure:
+                    outcome = failure
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+
+    async def close(self) -> None:
+        """Closes the idle connections; the transport can still be used."""
+        self._idle.close()
+
+    async def _ask(self, step: _Ask, request: Request) -> Answer:
+        connection = self._idle.take(step.agent)
+        reused = connection is not None
+        if connection is None:
+            connection = AsyncConnection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
+        reader = AnswerReader(self.answer_limit)
+        sent = False
+        try:
+            if not reused:
+                await connection.connect(min(step.limit, step.connect_limit))
+            sent = True
+            await connection.exchange(self._bytes(step.agent, request), reader, step.limit)
+        except (OSError, WireError) as error:
             connection.discard()
-        else:
-            idle.put(agent, connection)
-        return Answer(response.status, response.headers, content, str(request), str(agent))
-
-    def _headers(self, request: Request) -> Mapping[str, str]:
-        headers = {"User-Agent": "uwsgi-consul", "Accept": "application/json"}
-        if request.token:
-            headers["X-Consul-Token"] = request.token
-        return headers
-
-
-class _FailedError(Exception):
-    """An agent gave no answer. sent: whether (a part of) the request may have reached it."""
-
-    def __init__(self, reason: str, sent: bool) -> None:
-        super().__init__(reason)
-        self.reason, self.sent = reason, sent
+            if reused and request.idempotent and isinstance(error, (ConnectionError, WireError)) and not reader.status:
+                return await self._ask(step, request)
+            raise _FailedError(_reason(error, step.agent), sent) from None
+        except BaseException:
+            connection.discard()
+            raise
+        self._idle.put_or_discard(step.agent, connection, reader)
+        return _answer(reader, step.agent, request)
 
 
-class _Idle:
-    """The idle connections of one process: a child must never speak on its parent's."""
+class _Keepable(Protocol):
+    """What a connection must be able to do to be kept."""
 
-    def __init__(self) -> None:
-        self._process = os.getpid()
+    def is_usable(self) -> bool: ...
+
+    def discard(self) -> None: ...
+
+
+_Kept = TypeVar("_Kept", bound=_Keepable)
+
+
+class _Idle(Generic[_Kept]):
+    """The idle connections of one owner: a child must never speak on its parent's, nor an event loop on another's.
+
+    owner: tells whose the caller's connections are.
+    """
+
+    def __init__(self, owner: Callable[[], Any]) -> None:
+        self._owner_now, self._owner = owner, None
         self._lock = threading.Lock()
-        self._connections: list[tuple[Agent, Connection]] = []
+        self._connections: list[tuple[Agent, _Kept]] = []
 
-    def of_this_process(self) -> _Idle:
-        return self if self._process == os.getpid() else _Idle()
-
-    def take(self, agent: Agent) -> Connection | None:
+    def take(self, agent: Agent) -> _Kept | None:
         """A usable connection to the agent, which is the caller's from now on."""
+        self._belong_to_caller()
         while True:
             with self._lock:
                 found = next((pair for pair in reversed(self._connections) if pair[0] == agent), None)
@@ -181,23 +300,41 @@ class _Idle:
                 return found[1]
             found[1].discard()
 
-    def put(self, agent: Agent, connection: Connection) -> None:
-        with self._lock:
-            self._connections.append((agent, connection))
-            surplus = self._connections[:-_IDLE_CONNECTIONS]
-            del self._connections[:-_IDLE_CONNECTIONS]
+    def put_or_discard(self, agent: Agent, connection: _Kept, reader: AnswerReader) -> None:
+        """Keeps the connection if another request can be sent on it after that answer."""
+        self._belong_to_caller()
+        surplus = [(agent, connection)]
+        if reader.keep_alive:
+            with self._lock:
+                self._connections += surplus
+                surplus = self._connections[:-_IDLE_CONNECTIONS]
+                del self._connections[:-_IDLE_CONNECTIONS]
         for _agent, old in surplus:
             old.discard()
 
     def close(self) -> None:
+        self._belong_to_caller()
         with self._lock:
             connections, self._connections = self._connections, []
         for _agent, connection in connections:
             connection.discard()
 
+    def _belong_to_caller(self) -> None:
+        owner = self._owner_now()
+        if owner != self._owner:
+            # Another thread may have held the old lock when the process was forked. What the former owner kept is
+            # neither used nor closed: closing TLS would say goodbye on a connection that is still the parent's.
+            self._lock, self._connections, self._owner = threading.Lock(), [], owner
+
+
+def _answer(reader: AnswerReader, agent: Agent, request: Request) -> Answer:
+    return Answer(reader.status, reader.headers, reader.content, str(request), str(agent))
+
 
 def _reason(error: Exception, agent: Agent) -> str:
     """Why an agent did not answer, in words for a person."""
+    if isinstance(error, WireError):
+        return str(error)
     if isinstance(error, TimeoutError) or "timed out" in str(error):  # Python 3.8 has two kinds of time-outs
         return "no answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -207,15 +344,7 @@ def _reason(error: Exception, agent: Agent) -> str:
         return "it does not speak TLS: is it http:// there?" if speaks_plain else f"TLS failed: {error.reason or error}"
     if isinstance(error, socket.gaierror):
         return f"the name {agent.host} can't be resolved: {error.strerror}"
-    if isinstance(error, http.client.RemoteDisconnected):
-        return "it closed the connection without an answer"
-    if isinstance(error, http.client.IncompleteRead):
-        return "its answer was cut off"
-    if isinstance(error, http.client.BadStatusLine):
-        return f"what answers there is no HTTP server: {excerpt(str(error.args[0]), 60)!r}"
-    if isinstance(error, OSError):
-        return (error.strerror or str(error) or type(error).__name__).lower()
-    return f"its answer can't be read: {excerpt(str(error), 100)}"
+    return (os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error) or type(error).__name__).lower()
 
 
 def _no_agent(request: Request, seconds: float, attempts: dict[str, str]) -> NoAgentError:
