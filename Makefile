@@ -57,6 +57,11 @@ lint: venv
 unit: venv
 	pytest -q tests/unit
 
+.PHONY: py-consul
+py-consul: venv  ## The client's unit tests with python-consul2's fork py-consul in its place
+	@[ -d .cache/py-consul ] || $(BIN)/pip install --disable-pip-version-check --quiet --progress-bar off --target .cache/py-consul 'py-consul>=1.8,<2'
+	PYTHONPATH=.cache/py-consul pytest -q tests/unit/plugins/module_utils/uwsgi_consul/test_client.py
+
 .PHONY: sanity
 sanity: venv  ## ansible-test sanity on what the artifact holds
 	tests/run/sanity
@@ -102,7 +107,7 @@ test-demo: venv  ## make demo twice, with what it must show
 	tests/run/demo
 
 .PHONY: test
-test: check analyze fuzz sanity artifact integration scenario-default scenario-datacenters scenario-languages test-demo  ## Everything that CI runs
+test: check py-consul analyze fuzz sanity artifact integration scenario-default scenario-datacenters scenario-languages test-demo  ## Everything that CI runs
 	@echo "All of make test passed."
 
 # ---- the benchmarks -------------------------------------------------------------------------------------------------------

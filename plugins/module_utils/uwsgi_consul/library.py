@@ -12,13 +12,13 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
 
 from . import errors
-from .protocol import Answer, excerpt
+from .protocol import Answer, excerpt, seconds
 
 try:
     import consul as library  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -45,6 +45,8 @@ _MORE_PARAMETERS = {
     "peer": "peer",
 }
 _MORE_OPTIONS = {*_MORE_PARAMETERS, "consistency", "token", "timeout"}
+# What the libraries' `session.create` takes as a number only, and Consul writes as a duration.
+_WHOLE_SECONDS = ("ttl", "lock_delay")
 _more: ContextVar[Mapping[str, Any] | None] = ContextVar("uwsgi_consul_more", default=None)
 
 
@@ -52,7 +54,10 @@ class LibraryTransport(base.HTTPClient if base else object):  # type: ignore[mis
     """What the libraries' calls stand on: their four verbs, answered by *request*, which is `Api.request` or `AsyncApi.request`."""
 
     def __init__(self, request: Callable[..., Any], close: Callable[[], Any]) -> None:
-        self._request, self.close = request, close
+        self._request, self._close = request, close
+
+    def close(self) -> Any:
+        return self._close()
 
     def get(self, callback: Callable[[Any], Any], path: str, params: Any = None, headers: Any = None, **options: Any) -> Any:
         return self._call("GET", callback, path, params, None, headers, **options)
@@ -108,7 +113,8 @@ def add_options(part: Any) -> Any:
     for name in dir(type(part)):
         method = getattr(part, name)
         if not name.startswith("_") and inspect.ismethod(method):
-            setattr(part, name, _with_options(method, _missing_options(method.__func__)))
+            whole_seconds = _WHOLE_SECONDS if (type(part).__name__, name) == ("Session", "create") else ()
+            setattr(part, name, _with_options(method, _missing_options(method.__func__), whole_seconds))
     for name, value in vars(part).items():
         # The parts of parts, such as `agent.service`.
         if type(value).__module__.startswith("consul.") and not isinstance(value, base.Consul):
@@ -116,9 +122,12 @@ def add_options(part: Any) -> Any:
     return part
 
 
-def _with_options(method: Callable[..., Any], missing: frozenset[str]) -> Callable[..., Any]:
+def _with_options(method: Callable[..., Any], missing: frozenset[str], whole_seconds: Collection[str]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*arguments: Any, **options: Any) -> Any:
+        for name in whole_seconds:
+            if isinstance(options.get(name), str):
+                options[name] = int(seconds(options[name]))
         more = {name: options.pop(name) for name in missing.intersection(options)}
         if not more:
             return method(*arguments, **options)
@@ -144,8 +153,9 @@ def _without_template(data: Any) -> Any:
         del definition["template"]
     # A definition in Consul's own form was given in the place of the service's name.
     service = definition.get("service")
-    if isinstance(service, dict) and isinstance(service.get("Service"), dict):
-        definition = service["Service"]
+    given = (service.get("Service") or service.get("service")) if isinstance(service, dict) else None
+    if isinstance(given, dict):
+        definition = given
     return json.dumps(definition)
 
 

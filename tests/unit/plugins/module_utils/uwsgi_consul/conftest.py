@@ -17,6 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import Answer, Request
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.transport import AsyncTransport, Transport
+
 
 @dataclass
 class Received:
@@ -144,6 +149,28 @@ def silent() -> Iterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
         for one in fill:
             one.close()
+
+
+class InEventLoop:
+    """An `AsyncTransport` that is used as the other one is, by threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self._transport = settings, AsyncTransport(settings)
+        self._idle = self._transport._idle
+
+    def __repr__(self) -> str:
+        return repr(self._transport)
+
+    def send(self, request: Request, timeout: float | None = None) -> Answer:
+        return background.run(self._transport.send(request, timeout))
+
+    def close(self) -> None:
+        background.run(self._transport.close())
+
+
+@pytest.fixture(params=[Transport, InEventLoop], ids=["threads", "event loop"])
+def transport_class(request: pytest.FixtureRequest) -> type:
+    return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from consul import base
 
 import ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul as uwsgi_consul
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Client, ConsulError, errors
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import AsyncClient, Client, ConsulError, errors
 
 # python-consul2 warns of its own parts for old releases of Consul.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:consul")
@@ -116,6 +117,110 @@ def test_the_mode_of_the_call_counts_before_that_of_the_client(fake_agent):
     client.kv.get("key", recurse=True, consistency="consistent")
     client.request("GET", "/v1/health/service/web", consistency="default")
     assert [one.target.partition("?")[2] for one in agent.requests] == ["recurse=1", "recurse=1&consistent=1", ""]
+
+
+@pytest.mark.parametrize(
+    ("call", "target"),
+    [
+        (
+            lambda client: client.health.service("web", passing=True, consistency="consistent"),
+            "/v1/health/service/web?passing=1&consistent=1",
+        ),
+        (lambda client: client.health.node("n", cached=1), "/v1/health/node/n?cached=1"),
+        (lambda client: client.health.state("any", consistency="stale", peer="east"), "/v1/health/state/any?peer=east&stale=1"),
+        (lambda client: client.catalog.datacenters(partition="p", ns=None), "/v1/catalog/datacenters?partition=p"),
+        (lambda client: client.agent.services(filter='Service == "a&b"'), "/v1/agent/services?filter=Service+%3D%3D+%22a%26b%22"),
+    ],
+)
+def test_calls_take_what_the_library_forgot(fake_agent, call, target):
+    agent = fake_agent()
+    call(make(agent))
+    assert agent.requests[0].target == target
+
+
+def test_what_one_call_was_given_is_gone_in_the_next(fake_agent):
+    agent = fake_agent()
+    client = make(agent)
+    client.health.service("web", consistency="stale", token=TOKEN)
+    client.health.service("web")
+    assert [one.target for one in agent.requests] == ["/v1/health/service/web?stale=1", "/v1/health/service/web"]
+    assert [one.headers.get("x-consul-token") for one in agent.requests] == [TOKEN, None]
+    with pytest.raises(TypeError, match="colour"):
+        client.health.service("web", colour="blue")
+    with pytest.raises(errors.InvalidValueError, match="'strict' is none of default, consistent, stale"):
+        client.health.service("web", consistency="strict")
+
+
+def test_several_tags_are_each_a_parameter(fake_agent):
+    agent = fake_agent()
+    make(agent).health.service("web", tag=["v1", "blue"])
+    assert agent.requests[0].target == "/v1/health/service/web?tag=v1&tag=blue"
+
+
+def test_a_prepared_query_gets_no_template_that_nobody_asked_for(fake_agent, reply):
+    agent = fake_agent(reply('{"ID": "1"}'))
+    client = make(agent)
+    client.query.create("web", name="nearest")
+    client.query.create("web", name="geo", regexp="^geo-(.*)$")
+    definition = {"Name": "nearest", "Service": {"Service": "web", "Failover": {"NearestN": 3}}}
+    client.query.create(definition)
+    bodies = [json.loads(one.body) for one in agent.requests]
+    assert "template" not in bodies[0]
+    assert bodies[1]["template"] == {"type": "name_prefix_match", "regexp": "^geo-(.*)$"}
+    assert bodies[2] == definition
+
+
+@pytest.mark.parametrize("ttl", [15, "15s"])
+def test_a_session_takes_its_time_as_a_number_or_a_duration(fake_agent, reply, ttl):
+    agent = fake_agent(reply('{"ID": "1"}'))
+    assert make(agent).session.create(ttl=ttl, behavior="delete") == "1"
+    assert json.loads(agent.requests[0].body)["ttl"] == "15s"
+
+
+def test_what_came_with_the_last_answer(fake_agent, reply):
+    headers = {"X_Consul_LastContact": "120", "X_Consul_KnownLeader": "true", "X_Cache": "HIT", "Age": "3"}
+    client = make(fake_agent(reply("[]", X_Consul_Index="7", **headers)))
+    client.health.service("web")
+    last = client.last_answer
+    assert (last.index, last.last_contact, last.known_leader, last.cache_age, last.status) == (7, 0.12, True, 3.0, 200)
+    assert last.content == b""
+
+
+def test_what_did_not_come_with_the_last_answer(fake_agent, reply):
+    client = make(fake_agent(reply("[]", X_Consul_Index="-7")))
+    client.health.service("web")
+    last = client.last_answer
+    assert (last.index, last.last_contact, last.known_leader, last.cache_age) == (0, None, None, None)
+
+
+def test_a_token_file_is_read_again_when_it_changes(fake_agent, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("first")
+    agent = fake_agent()
+    client = make(agent, token_file=str(file))
+    client.health.service("web")
+    for change in (lambda: file.write_text("second\n"), lambda: file.write_text("no token\n"), file.unlink):
+        change()
+        client.health.service("web")
+    assert [one.headers["x-consul-token"] for one in agent.requests] == ["first", "second", "second", "second"]
+
+
+def test_calls_can_be_awaited(fake_agent, reply):
+    agent = fake_agent(lambda received: reply("", 403) if "secret" in received.target else reply('[{"Value": "Ymx1ZQ=="}]'))
+
+    async def main():
+        async with AsyncClient(agents=[agent.address], timeout=5) as client:
+            assert isinstance(client, base.Consul)
+            found = await asyncio.gather(*(client.kv.get(f"key{number}", consistency="stale") for number in range(5)))
+            assert [entry["Value"] for _index, entry in found] == [b"blue"] * 5
+            with pytest.raises(consul.ACLPermissionDenied):
+                await client.kv.get("secret")
+            assert client.last_answer.index == 1
+            assert (await client.request("GET", "/v1/status/leader")).status == 200
+
+    asyncio.run(main())
+    asyncio.run(main())
+    assert agent.requests[0].target == "/v1/kv/key0?stale=1"
 
 
 def test_the_token_goes_where_the_libraries_leave_it_out(fake_agent, reply):

@@ -20,7 +20,6 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.connecti
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import InvalidValueError, NoAgentError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import build_request
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.transport import Transport
 
 
 def make_certificate(folder, name, issuer=None, names=()):
@@ -74,8 +73,13 @@ def tls_agent(fake_agent, certificates):
     return make
 
 
+@pytest.fixture(autouse=True)
+def kind(transport_class, monkeypatch):
+    monkeypatch.setattr(send, "kind", transport_class, raising=False)
+
+
 def send(agent, **options):
-    transport = Transport(Settings.resolve(agents=[f"https://{agent.address}"], timeout=5, environ={}, **options))
+    transport = send.kind(Settings.resolve(agents=[f"https://{agent.address}"], timeout=5, environ={}, **options))
     request = build_request(transport.settings, "GET", "/v1/catalog/services")
     return [transport.send(request).status for _ in range(2)]
 

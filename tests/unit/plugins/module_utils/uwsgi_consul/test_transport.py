@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The transport against agents that refuse, hang, lie, stop half-way, or come back."""
+"""The transports, of threads and of event loops, against agents that refuse, hang, lie, stop half-way, or come back."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import c
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoAgentError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import build_request
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.transport import Transport
 
 TOKEN = "3f1b0c6e-secret-of-the-test"  # noqa: S105
 NO_LEADER = "rpc error making call: No cluster leader"
 
 
+@pytest.fixture(autouse=True)
+def kind(transport_class, monkeypatch):
+    monkeypatch.setattr(make, "kind", transport_class, raising=False)
+
+
 def make(*agents, **options):
     options.setdefault("timeout", 5)
-    return Transport(Settings.resolve(agents=[getattr(agent, "address", agent) for agent in agents], environ={}, **options))
+    return make.kind(Settings.resolve(agents=[getattr(agent, "address", agent) for agent in agents], environ={}, **options))
 
 
 def send(sender, method="GET", path="/v1/catalog/services", timeout=None, **options):
@@ -212,13 +216,13 @@ def test_an_endless_body_is_given_up(fake_agent, monkeypatch):
         while True:
             received.socket.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
-    monkeypatch.setattr(Transport, "answer_limit", 1_000_000)
+    monkeypatch.setattr(transport._Transport, "answer_limit", 1_000_000)
     with pytest.raises(NoAgentError, match="larger than 1000000 bytes"):
         send(make(fake_agent(endless)))
 
 
 def test_a_body_announced_as_too_large_is_given_up(fake_agent, monkeypatch, reply):
-    monkeypatch.setattr(Transport, "answer_limit", 10)
+    monkeypatch.setattr(transport._Transport, "answer_limit", 10)
     with pytest.raises(NoAgentError, match="larger than 10 bytes"):
         send(make(fake_agent(reply("[" + " " * 100 + "]"))))
 

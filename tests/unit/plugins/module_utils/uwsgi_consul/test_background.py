@@ -1,0 +1,107 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one thread for what goes on beside the app."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import types
+
+import pytest
+
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConsulError
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
+
+
+async def name_of_thread():
+    return threading.current_thread().name
+
+
+async def fail():
+    raise KeyError("x")
+
+
+def test_all_goes_on_in_one_thread():
+    names = {background.run(name_of_thread()) for _ in range(3)} | {background.start(name_of_thread()).result(5)}
+    assert names == {"uwsgi-consul"}
+    assert sum(thread.name == "uwsgi-consul" for thread in threading.enumerate()) == 1
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "uwsgi-consul")
+
+
+def test_its_errors_are_the_callers():
+    with pytest.raises(KeyError, match="x"):
+        background.run(fail())
+
+
+def test_a_wait_that_ends_cancels_what_it_waited_for():
+    cancelled = threading.Event()
+
+    async def wait():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.set()
+
+    with pytest.raises(TimeoutError):
+        background.run(wait(), timeout=0.05)
+    assert cancelled.wait(5)
+
+
+def test_it_can_be_awaited_in_another_event_loop():
+    async def main():
+        return await asyncio.wrap_future(background.start(name_of_thread()))
+
+    assert asyncio.run(main()) == "uwsgi-consul"
+
+
+def test_it_does_not_wait_for_itself():
+    async def wait():
+        background.run(name_of_thread())
+
+    with pytest.raises(RuntimeError, match="can't wait for itself"):
+        background.run(wait())
+
+
+def test_a_child_gets_its_own(fake_agent):
+    settings = Settings.resolve(agents=[fake_agent().address], environ={})
+    api = background.api(settings)
+    assert background.api(settings) is api
+    background.run(api.request("GET", "/v1/catalog/services"))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            own = background.api(settings)
+            done = background.run(own.request("GET", "/v1/catalog/services"), timeout=10).status == 200
+            code = 0 if done and own is not api else 1
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert background.run(api.request("GET", "/v1/catalog/services")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        ({}, False),
+        ({"threads": b"1"}, False),
+        ({"threads": b"4"}, True),
+        ({"enable-threads": True}, True),
+        ({b"enable-threads": b"true"}, True),
+    ],
+)
+def test_a_uwsgi_without_threads_is_told(monkeypatch, options, allowed):
+    monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=options))
+    monkeypatch.setattr(background, "_current", None)
+    if allowed:
+        assert background.run(name_of_thread()) == "uwsgi-consul"
+        background._current.loop.call_soon_threadsafe(background._current.loop.stop)
+        return
+    with pytest.raises(ConsulError, match="enable-threads = true"):
+        background.run(name_of_thread())
