@@ -51,18 +51,29 @@ class ConsulAgent:
         binary = os.environ.get("CONSUL_BIN") or shutil.which("consul")
         if not binary:
             raise RuntimeError("no Consul binary: set CONSUL_BIN, or run this suite by `make test-integration`")
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen([binary, "agent", "-dev", f"-config-file={self.config_file}"], stdout=log, stderr=log)
         deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            began = self.log.stat().st_size if self.log.exists() else 0
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen([binary, "agent", "-dev", f"-config-file={self.config_file}"], stdout=log, stderr=log)
+            if self._wait_ready(deadline):
+                return self
+            # A port of one that is started again may have been taken for a moment by another process.
+            if b"address already in use" not in self.log.read_bytes()[began:]:
+                break
+            time.sleep(0.5)
+        raise RuntimeError(f"Consul did not become ready:\n{self.log.read_text()[-4000:]}")
+
+    def _wait_ready(self, deadline: float) -> bool:
         while time.monotonic() < deadline:
             try:
                 if self.get("/v1/status/leader") and self.get(f"/v1/catalog/node/{self.node}"):
-                    return self
+                    return True
             except OSError:
-                if self.process.poll() is not None:
-                    break
+                if self.process and self.process.poll() is not None:
+                    return False
             time.sleep(0.05)
-        raise RuntimeError(f"Consul did not become ready:\n{self.log.read_text()[-4000:]}")
+        return False
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
