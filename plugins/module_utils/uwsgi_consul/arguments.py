@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from . import protocol
 from .errors import InvalidValueError
@@ -116,3 +117,50 @@ def function(value: object, what: str) -> Callable[..., Any]:
     if not callable(value):
         raise InvalidValueError(f"{what}: {shown(value)} is no function")
     return value
+
+
+def is_id(value: object) -> bool:
+    """Whether it has the form of the ids that Consul makes for sessions, prepared queries and events."""
+    return isinstance(value, str) and bool(_SESSION.fullmatch(value))
+
+
+def names(value: object, what: str, most: int = 1000) -> list[str]:
+    """Several names, each as `name` has it. A single text is refused: it would be taken for a list of letters."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise InvalidValueError(f"{what}: {shown(value)} is no list of names")
+    judged: list[str] = []
+    for one in value:
+        if len(judged) == most:
+            raise InvalidValueError(f"{what}: has more than {most} names")
+        judged.append(name(one, what))
+    return judged
+
+
+def texts(value: object, what: str, most: int = 64) -> dict[str, str]:
+    """Texts by their names, as metadata is; an empty text is one."""
+    if not isinstance(value, Mapping):
+        raise InvalidValueError(f"{what}: {shown(value)} is no mapping of names to texts")
+    if len(value) > most:
+        raise InvalidValueError(f"{what}: has {len(value)} entries, and may have {most} at most")
+    return {name(key, what): text(given, f"{what} {shown(key)}", LONGEST_NAME) for key, given in value.items()}
+
+
+def fields(value: object, what: str, known: Sequence[str]) -> dict[str, Any]:
+    """A mapping that has no other fields than those *known*; each is its caller's to judge."""
+    if not isinstance(value, Mapping):
+        raise InvalidValueError(f"{what}: {shown(value)} is no mapping with {', '.join(known)}")
+    for field in value:
+        if not isinstance(field, str) or field not in known:
+            raise InvalidValueError(f"{what}: {shown(field)} is none of {', '.join(known)}")
+    return dict(value)
+
+
+def path_name(value: object, what: str) -> str:
+    """A name, quoted as one segment of a path."""
+    judged = name(value, what)
+    # Consul's server cleans paths, quoted slashes included: it would answer by a redirect, or for another name.
+    if any(segment in ("", ".", "..") for segment in judged.split("/")):
+        raise InvalidValueError(
+            f"{what}: {shown(value)} has an empty segment, or one that is . or .., which Consul's HTTP API can't address"
+        )
+    return quote(judged, safe="")

@@ -160,6 +160,12 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _DURATION_UNITS[unit] for number, unit in re.findall(r"([\d.]+)(ns|us|µs|ms|s|m|h)", duration))
 
 
+def duration(seconds: float) -> str:
+    """Seconds as Consul reads a duration, to the millisecond: `15s`, `1500ms`."""
+    milliseconds = round(seconds * 1000)
+    return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"
+
+
 def segment(text: str, what: str) -> str:
     """A name as one quoted segment of a path; raises `InvalidValueError` for what can't be a name. *what* it is goes into the error."""
     if not isinstance(text, str) or not text.strip() or text in (".", "..") or re.search(r"[\x00-\x1f\x7f]", text):

@@ -1,0 +1,74 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What the objects that stand for a part of Consul's API share: their client, their datacenter, how they read answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import arguments
+from .errors import BadAnswerError, InvalidValueError
+from .protocol import Answer
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+class Bound:
+    """A part of Consul's API, asked through *client*; without one, through the agent that the environment names.
+
+    datacenter: of which it is asked, unless it is that of the client's settings. Raises `InvalidValueError`.
+    """
+
+    def __init__(self, client: Client | None = None, *, datacenter: str | None = None) -> None:
+        self.datacenter = arguments.datacenter(datacenter)
+        self.client = _default_client() if client is None else client
+        if not callable(getattr(self.client, "request", None)):
+            raise InvalidValueError(f"client: {arguments.shown(client)} is no client")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.client!r})"
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        params: Sequence[tuple[str, Any]] = (),
+        body: Any = None,
+        *,
+        consistency: str | None = None,
+        idempotent: bool | None = None,
+        allow: Collection[int] = (),
+    ) -> Answer:
+        """The answer to a request in the datacenter; a body that is no bytes is sent as JSON."""
+        query = [*params, *([("dc", self.datacenter)] if self.datacenter else [])]
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
+        return self.client.request(method, path, query, data, consistency=consistency, idempotent=idempotent, allow=allow)
+
+    def _one_agent(self, what: str) -> None:
+        """Refuses a client of several agents for *what* one agent holds: failover would ask another one without a word."""
+        agents = self.client.settings.agents
+        if len(agents) > 1:
+            raise InvalidValueError(
+                f"client: {what} belongs to one agent, and the client has {len(agents)}: {', '.join(map(str, agents))}",
+                advice="Make a client with the address of that agent only",
+            )
+
+
+def read(answer: Answer, function: Callable[[Any], Any]) -> Any:
+    """What *function* makes of the answer's JSON; raises `BadAnswerError` when it has another shape than the function needs."""
+    data = answer.json()
+    try:
+        return function(data)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+        raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
+
+
+def _default_client() -> Client:
+    from .client import Client
+
+    return Client()

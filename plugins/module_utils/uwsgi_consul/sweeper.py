@@ -1,0 +1,332 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Removes registrations of services that have been critical for long, where `deregister_critical_service_after` was not set.
+
+Consul does not tell since when a check is critical, so the sweeper looks again and again, and remembers. A check's index
+(`ModifyIndex`) grows with every change of its record; one that is the same at two looks was critical all the time between.
+
+Sources: https://developer.hashicorp.com/consul/api-docs/health and .../api-docs/agent/service, .../api-docs/catalog
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Dict, Tuple
+
+from . import arguments
+from .bound import Bound, read
+from .errors import ConsulError, InvalidValueError
+from .settings import Agent
+
+if TYPE_CHECKING:
+    from .client import Client
+
+_NODE_HEALTH = "serfHealth"
+_MAINTENANCE = ("_node_maintenance", "_service_maintenance:")
+# Consul's servers register it themselves.
+_NEVER = "consul"
+# Seconds. Nothing is dead at the first look.
+SHORTEST_THRESHOLD = 1.0
+
+# Node and id of a check.
+_Check = Tuple[str, str]
+Finding = Dict[str, Any]
+
+
+class Sweeper(Bound):
+    """Finds and removes services of one datacenter that are critical for longer than a threshold.
+
+    state: a file that keeps what was seen between runs; without one it is kept in memory, so that a sweeper must live
+    as long as the threshold to find anything.
+    agent: tells the address of a node's agent by the node's name, or `None`; see `sweep`.
+    strict: a check whose record changed since the last look counts as critical from now on, since it may have been passing
+    in between. Not strict: being critical at every look is enough; for checks whose output changes each time, with
+    looks that are close together.
+
+    What a sweeper can't know: what happened before its first look (a service counts from then on, however long it was
+    critical before), and what an agent that can't reach its servers sees. It goes by this machine's clock.
+    """
+
+    def __init__(
+        self,
+        client: Client | None = None,
+        *,
+        datacenter: str | None = None,
+        state: str | None = None,
+        agent: Callable[[str], str | None] | None = None,
+        strict: bool = True,
+    ) -> None:
+        super().__init__(client, datacenter=datacenter)
+        self._state = None if state is None else _path(state)
+        self._agent = None if agent is None else arguments.function(agent, "agent")
+        self._strict = arguments.boolean(strict, "strict")
+        self._seen: dict[_Check, dict[str, Any]] = {}
+
+    def find(self, threshold: float | str, *, services: Iterable[str] = ("*",)) -> list[Finding]:
+        """Looks, and returns the instances that have been critical for *threshold* (seconds, or a text such as `72h`) at least:
+
+        node, service (its name), id, check (the id of the check that is critical the longest), since (unix seconds of the
+        look that saw it first), seconds (since then), output (of the check), by (`agent`: to be removed through the agent of
+        its node, or `catalog`: its node has failed, or has no agent); sorted by node and id.
+
+        An instance is critical when one of its own checks is, or `serfHealth` of its node; other checks of the node do not
+        count, nor does an instance in maintenance. services: names, or patterns such as `web-*`. Raises `ConsulError`.
+        """
+        return self._look(_threshold(threshold), _patterns(services))[0]
+
+    def sweep(
+        self,
+        threshold: float | str,
+        *,
+        services: Iterable[str] = ("*",),
+        dry_run: bool = True,
+        limit: int = 10,
+        fraction: float = 0.5,
+    ) -> list[Finding]:
+        """Removes what `find` finds, and returns it, each with removed (a boolean) and problem (why not, empty if it was).
+
+        An agent registers its services again when only the catalog forgets them. So those of a node that is alive are
+        removed through its agent: the one that the client asks, or the one at the address that *agent* gives; without
+        one they stay. Those of a failed node, or of one without an agent (registered from outside), are removed from the catalog. An
+        agent that comes back registers its services again, which is right, since it then tells their true state.
+
+        dry_run: nothing is removed, which is the default. limit, fraction: when more instances than that, or a larger part of
+        all instances with checks, would be removed, nothing is, and `ConsulError` says so: so many at once are more likely
+        cut off than dead. Each is looked at once more just before it is removed. Raises `ConsulError`.
+        """
+        arguments.boolean(dry_run, "dry_run")
+        arguments.integer(limit, "limit", 1)
+        arguments.seconds(fraction, "fraction", 0, 1)
+        found, instances = self._look(_threshold(threshold), _patterns(services))
+        if dry_run:
+            return [{**finding, "removed": False, "problem": "dry run"} for finding in found]
+        if len(found) > limit or len(found) > instances * fraction:
+            raise ConsulError(
+                f"{len(found)} of {instances} instances are to be removed, more than limit={limit} or fraction={fraction:g} allow,"
+                " so none was",
+                advice="Is the datacenter cut in two? If they are really dead, give a higher limit and fraction",
+            )
+        return [self._remove(finding) for finding in found]
+
+    def _look(self, threshold: float, patterns: list[str]) -> tuple[list[Finding], int]:
+        """What is critical for at least that long, and how many instances with checks there are."""
+        now = time.time()
+        self._load()
+        checks = self._checks()
+        self._remember(checks, now)
+        self._save()
+        return self._due(checks, now, threshold, patterns), len({(check["node"], check["id"]) for check in checks if check["id"]})
+
+    def _checks(self, node: str | None = None) -> list[dict[str, Any]]:
+        """All checks of the datacenter, or those of a node as they are this moment."""
+        path = "/v1/health/state/any" if node is None else f"/v1/health/node/{arguments.path_name(node, 'node')}"
+        found: list[dict[str, Any]] = read(
+            self._ask("GET", path, consistency="default" if node is None else "consistent"), lambda data: [_check(item) for item in data]
+        )
+        return found
+
+    def _remember(self, checks: list[dict[str, Any]], now: float) -> None:
+        seen: dict[_Check, dict[str, Any]] = {}
+        for check in checks:
+            if check["status"] != "critical" or not _counts(check):
+                continue
+            key = (check["node"], check["check"])
+            before = self._seen.get(key)
+            same = before and (before["index"] == check["index"] or not self._strict)
+            # A clock that was set back must not make anything older.
+            seen[key] = {"since": min(before["since"], now) if before and same else now, "index": check["index"]}
+        self._seen = seen
+
+    def _due(self, checks: list[dict[str, Any]], now: float, threshold: float, patterns: list[str]) -> list[Finding]:
+        nodes: dict[str, list[dict[str, Any]]] = {}
+        for check in checks:
+            nodes.setdefault(check["node"], []).append(check)
+        found: list[Finding] = []
+        for node, of_node in nodes.items():
+            by = "agent" if any(check["check"] == _NODE_HEALTH and check["status"] != "critical" for check in of_node) else "catalog"
+            for service_id, service in self._instances(node, of_node, now, threshold):
+                if service == _NEVER or not any(fnmatchcase(service, pattern) for pattern in patterns):
+                    continue
+                if any(_in_maintenance(check, service_id) for check in of_node):
+                    continue
+                oldest = min(
+                    (check for check in of_node if check["id"] in ("", service_id) and self._is_old(check, now, threshold)),
+                    key=lambda check: (self._since(check), str(check["check"])),
+                )
+                found.append(
+                    {
+                        "node": node,
+                        "service": service,
+                        "id": service_id,
+                        "check": oldest["check"],
+                        "since": self._since(oldest),
+                        "seconds": now - self._since(oldest),
+                        "output": oldest["output"],
+                        "by": by,
+                    }
+                )
+        return sorted(found, key=lambda finding: (finding["node"], finding["id"]))
+
+    def _instances(self, node: str, checks: list[dict[str, Any]], now: float, threshold: float) -> list[tuple[str, str]]:
+        """Id and name of the node's instances that have been critical long enough."""
+        old = [check for check in checks if self._is_old(check, now, threshold)]
+        if any(check["check"] == _NODE_HEALTH for check in old):
+            # All that the node has; some may have no check of their own.
+            answer = self._ask("GET", f"/v1/catalog/node/{arguments.path_name(node, 'node')}")
+            listed: list[tuple[str, str]] = read(
+                answer, lambda data: [(item["ID"], item["Service"]) for item in ((data or {}).get("Services") or {}).values()]
+            )
+            return listed
+        return list(dict.fromkeys((check["id"], check["service"]) for check in old))
+
+    def _is_old(self, check: dict[str, Any], now: float, threshold: float) -> bool:
+        return (check["node"], check["check"]) in self._seen and now - self._since(check) >= threshold
+
+    def _since(self, check: dict[str, Any]) -> float:
+        return float(self._seen[check["node"], check["check"]]["since"])
+
+    def _remove(self, finding: Finding) -> Finding:
+        try:
+            problem = self._try_to_remove(finding)
+        except ConsulError as error:
+            problem = str(error)
+        return {**finding, "removed": not problem, "problem": problem}
+
+    def _try_to_remove(self, finding: Finding) -> str:
+        """Removes an instance; returns why not, or nothing."""
+        node, service_id = finding["node"], finding["id"]
+        checks = self._checks(node)
+        index = self._seen[node, finding["check"]]["index"]
+        still = [check for check in checks if check["check"] == finding["check"] and check["status"] == "critical"]
+        if not still or (self._strict and still[0]["index"] != index):
+            return "its check has changed just now"
+        if any(_in_maintenance(check, service_id) for check in checks):
+            return "it is in maintenance since just now"
+        if finding["by"] == "catalog":
+            return self._remove_from_catalog(node, service_id)
+        return self._remove_through_agent(node, service_id)
+
+    def _remove_from_catalog(self, node: str, service_id: str) -> str:
+        body = {"Node": node, "ServiceID": service_id, **({"Datacenter": self.datacenter} if self.datacenter else {})}
+        self._ask("PUT", "/v1/catalog/deregister", body=body, idempotent=True)
+        return ""
+
+    def _remove_through_agent(self, node: str, service_id: str) -> str:
+        own = self._identity(self.client)
+        # Nodes of two datacenters may have one name.
+        wanted = (node, self.datacenter or self.client.settings.datacenter or own["datacenter"])
+        address = own["agent"]
+        if (own["node"], own["datacenter"]) != wanted:
+            given = self._agent(node) if self._agent else None
+            if given is None:
+                return "its node is alive, and its agent, which alone can remove it for good, is not known"
+            address = _address(given)
+        # An agent of its own: failover would ask another one.
+        client = type(self.client)(replace(self.client.settings, agents=(address,)))
+        try:
+            found = self._identity(client)
+            if (found["node"], found["datacenter"]) != wanted:
+                return f"the agent at {address} is that of node {found['node']} in {found['datacenter']}"
+            path = f"/v1/agent/service/deregister/{arguments.path_name(service_id, 'id')}"
+            unknown = client.request("PUT", path, idempotent=True, allow=(404,)).status == 404
+        finally:
+            client.close()
+        # What its agent does not know stands in the catalog only.
+        return self._remove_from_catalog(node, service_id) if unknown else ""
+
+    def _identity(self, client: Client) -> dict[str, Any]:
+        """Node and datacenter of the agent that answers, and the agent."""
+        answer = client.request("GET", "/v1/agent/self")
+        agent = next(agent for agent in client.settings.agents if str(agent) == answer.agent)
+        found: dict[str, Any] = read(
+            answer, lambda data: {"node": data["Config"]["NodeName"], "datacenter": data["Config"]["Datacenter"], "agent": agent}
+        )
+        return found
+
+    def _load(self) -> None:
+        """Takes what the file says, if there is one."""
+        if self._state is None:
+            return
+        try:
+            with open(self._state, encoding="utf-8") as file:
+                state = json.load(file)
+            of, listed = state["datacenter"], state["checks"]
+            seen = {(str(node), str(check)): {"since": float(since), "index": int(index)} for node, check, since, index in listed}
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ConsulError(f"state: {self._state} can't be read: {error.strerror}") from None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ConsulError(f"state: {self._state} holds no state of a sweeper", advice="Remove it to begin anew") from None
+        if of != self.datacenter:
+            raise ConsulError(f"state: {self._state} is of datacenter {of}", advice="Give each datacenter a file of its own")
+        self._seen = seen
+
+    def _save(self) -> None:
+        """Writes the file anew: a reader, or a crash, must never find half of it."""
+        if self._state is None:
+            return
+        listed = [[node, check, seen["since"], seen["index"]] for (node, check), seen in sorted(self._seen.items())]
+        try:
+            handle, name = tempfile.mkstemp(prefix=".sweeper-", dir=os.path.dirname(self._state) or ".")
+            try:
+                with open(handle, "w", encoding="utf-8") as file:
+                    json.dump({"datacenter": self.datacenter, "checks": listed}, file)
+                os.replace(name, self._state)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+                raise
+        except OSError as error:
+            raise ConsulError(f"state: {self._state} can't be written: {error.strerror}") from None
+
+
+def _check(item: dict[str, Any]) -> dict[str, Any]:
+    """What a sweeper needs of an entry of `/v1/health/state/:state`; id and service are empty for a check of the node."""
+    return {
+        "node": item["Node"],
+        "check": item["CheckID"],
+        "status": item["Status"],
+        "id": item["ServiceID"],
+        "service": item["ServiceName"],
+        "output": item["Output"],
+        "index": int(item["ModifyIndex"]),
+    }
+
+
+def _counts(check: dict[str, Any]) -> bool:
+    """Whether a service is dead when this check is critical."""
+    return not check["check"].startswith(_MAINTENANCE) and (check["id"] != "" or check["check"] == _NODE_HEALTH)
+
+
+def _in_maintenance(check: dict[str, Any], service_id: str) -> bool:
+    return bool(check["check"] in (_MAINTENANCE[0], f"{_MAINTENANCE[1]}{service_id}"))
+
+
+def _threshold(value: Any) -> float:
+    return arguments.duration(value, "threshold", SHORTEST_THRESHOLD)
+
+
+def _patterns(value: Any) -> list[str]:
+    return arguments.names(value, "services")
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value or len(value) > 4096:
+        raise InvalidValueError(f"state: {arguments.shown(value)} is no path of a file")
+    return os.path.expanduser(arguments.text(value, "state"))
+
+
+def _address(given: Any) -> Agent:
+    if not isinstance(given, str):
+        raise InvalidValueError(f"agent: {arguments.shown(given)} is no address of an agent")
+    return Agent.parse(given)
