@@ -29,7 +29,13 @@ from .errors import (
 if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
+    from .events import Events
+    from .maintenance import Maintenance
+    from .mesh import Mesh
+    from .queries import Queries
+    from .sessions import Sessions
     from .settings import Agent, Settings
+    from .sweeper import Sweeper
 
 # Where each name is that is loaded when it is first used.
 _MODULES = {
@@ -38,7 +44,13 @@ _MODULES = {
     "AsyncApi": "api",
     "AsyncClient": "client",
     "Client": "client",
+    "Events": "events",
+    "Maintenance": "maintenance",
+    "Mesh": "mesh",
+    "Queries": "queries",
+    "Sessions": "sessions",
     "Settings": "settings",
+    "Sweeper": "sweeper",
 }
 
 __all__ = [
@@ -50,14 +62,20 @@ __all__ = [
     "BadRequestError",
     "Client",
     "ConsulError",
+    "Events",
     "InvalidValueError",
     "LibraryMissingError",
+    "Maintenance",
+    "Mesh",
     "NoAgentError",
     "NotFoundError",
     "PermissionDeniedError",
+    "Queries",
     "RequestError",
     "ServerError",
+    "Sessions",
     "Settings",
+    "Sweeper",
 ]
 
 

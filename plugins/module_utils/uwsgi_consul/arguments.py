@@ -156,11 +156,5 @@ def fields(value: object, what: str, known: Sequence[str]) -> dict[str, Any]:
 
 
 def path_name(value: object, what: str) -> str:
-    """A name, quoted as one segment of a path."""
-    judged = name(value, what)
-    # Consul's server cleans paths, quoted slashes included: it would answer by a redirect, or for another name.
-    if any(segment in ("", ".", "..") for segment in judged.split("/")):
-        raise InvalidValueError(
-            f"{what}: {shown(value)} has an empty segment, or one that is . or .., which Consul's HTTP API can't address"
-        )
-    return quote(judged, safe="")
+    """A name, quoted as one segment of a path; its slashes are quoted, too."""
+    return quote(name(value, what), safe="")

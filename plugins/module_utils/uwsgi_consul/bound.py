@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import arguments
+from .api import Api
 from .errors import BadAnswerError, InvalidValueError
 from .protocol import Answer
-
-if TYPE_CHECKING:
-    from .client import Client
 
 
 class Bound:
@@ -24,9 +22,9 @@ class Bound:
     datacenter: of which it is asked, unless it is that of the client's settings. Raises `InvalidValueError`.
     """
 
-    def __init__(self, client: Client | None = None, *, datacenter: str | None = None) -> None:
+    def __init__(self, client: Api | None = None, *, datacenter: str | None = None) -> None:
         self.datacenter = arguments.datacenter(datacenter)
-        self.client = _default_client() if client is None else client
+        self.client = Api() if client is None else client
         if not callable(getattr(self.client, "request", None)):
             raise InvalidValueError(f"client: {arguments.shown(client)} is no client")
 
@@ -66,9 +64,3 @@ def read(answer: Answer, function: Callable[[Any], Any]) -> Any:
         return function(data)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError):
         raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
-
-
-def _default_client() -> Client:
-    from .client import Client
-
-    return Client()

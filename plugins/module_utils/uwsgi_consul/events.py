@@ -13,6 +13,7 @@ Source: https://developer.hashicorp.com/consul/api-docs/event
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from typing import Any, Dict, List
 
@@ -85,8 +86,8 @@ class Following:
         self._events, self._params = events, _named(name)
         self._waiting: EventList = []
         self._known: dict[str, None] = {}
-        # Consul's index of events is no counter but a checksum of the last event: the agent answers as soon as it is
-        # another one, and it may become smaller.
+        # Consul's index of events is no counter but a checksum of the last event, 64 bits wide: the agent answers as soon
+        # as it is another one, and it may become smaller.
         self._index = 0
         self._arrived(self._events._ask("GET", "/v1/event/list", self._params))
 
@@ -110,12 +111,11 @@ class Following:
 
     def _arrived(self, answer: Answer) -> EventList:
         """The events of the answer that are new."""
-        try:
-            index = int(answer.headers["X-Consul-Index"])
-        except (TypeError, ValueError):
-            raise BadAnswerError("the answer has no index", asked=answer.asked, agent=answer.agent) from None
+        index = answer.headers["X-Consul-Index"] or ""
+        if not re.fullmatch(r"[0-9]{1,20}", index):
+            raise BadAnswerError("the answer has no index", asked=answer.asked, agent=answer.agent)
         new = [one for one in _events(answer) if one["id"] not in self._known]
-        self._index = index
+        self._index = int(index)
         self._known.update(dict.fromkeys(one["id"] for one in new))
         for known in list(self._known)[: max(0, len(self._known) - _REMEMBERED)]:
             del self._known[known]

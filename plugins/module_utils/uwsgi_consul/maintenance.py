@@ -9,13 +9,11 @@ Sources: https://developer.hashicorp.com/consul/api-docs/agent#enable-maintenanc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import arguments
+from .api import Api
 from .bound import Bound, read
-
-if TYPE_CHECKING:
-    from .client import Client
 
 _NODE_CHECK, _SERVICE_CHECK = "_node_maintenance", "_service_maintenance:"
 
@@ -26,7 +24,7 @@ class Maintenance(Bound):
     The client must have that agent's address, and no other. Raises `InvalidValueError`.
     """
 
-    def __init__(self, client: Client | None = None) -> None:
+    def __init__(self, client: Api | None = None) -> None:
         super().__init__(client)
         self._one_agent("maintenance")
 

@@ -20,15 +20,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import Any, Dict, Tuple
 
 from . import arguments
+from .api import Api
 from .bound import Bound, read
 from .errors import ConsulError, InvalidValueError
 from .settings import Agent
-
-if TYPE_CHECKING:
-    from .client import Client
 
 _NODE_HEALTH = "serfHealth"
 _MAINTENANCE = ("_node_maintenance", "_service_maintenance:")
@@ -58,7 +56,7 @@ class Sweeper(Bound):
 
     def __init__(
         self,
-        client: Client | None = None,
+        client: Api | None = None,
         *,
         datacenter: str | None = None,
         state: str | None = None,
@@ -243,7 +241,7 @@ class Sweeper(Bound):
         # What its agent does not know stands in the catalog only.
         return self._remove_from_catalog(node, service_id) if unknown else ""
 
-    def _identity(self, client: Client) -> dict[str, Any]:
+    def _identity(self, client: Api) -> dict[str, Any]:
         """Node and datacenter of the agent that answers, and the agent."""
         answer = client.request("GET", "/v1/agent/self")
         agent = next(agent for agent in client.settings.agents if str(agent) == answer.agent)
