@@ -99,15 +99,16 @@ class Sweeper(Bound):
 
         dry_run: nothing is removed, which is the default. limit, fraction: when more instances than that, or a larger part of
         all instances with checks, would be removed, nothing is, and `ConsulError` says so: so many at once are more likely
-        cut off than dead. Each is looked at once more just before it is removed. Raises `ConsulError`.
+        cut off than dead. One may always go. Each is looked at once more just before it is removed. Raises `ConsulError`.
         """
         arguments.boolean(dry_run, "dry_run")
         arguments.integer(limit, "limit", 1)
-        arguments.seconds(fraction, "fraction", 0, 1)
+        _fraction(fraction)
         found, instances = self._look(_threshold(threshold), _patterns(services))
         if dry_run:
             return [{**finding, "removed": False, "problem": "dry run"} for finding in found]
-        if len(found) > limit or len(found) > instances * fraction:
+        # The only one of a small datacenter may always go.
+        if len(found) > min(limit, max(1, instances * fraction)):
             raise ConsulError(
                 f"{len(found)} of {instances} instances are to be removed, more than limit={limit} or fraction={fraction:g} allow,"
                 " so none was",
@@ -117,19 +118,28 @@ class Sweeper(Bound):
 
     def _look(self, threshold: float, patterns: list[str]) -> tuple[list[Finding], int]:
         """What is critical for at least that long, and how many instances with checks there are."""
-        now = time.time()
         self._load()
+        now = time.time()
         checks = self._checks()
         self._remember(checks, now)
         self._save()
-        return self._due(checks, now, threshold, patterns), len({(check["node"], check["id"]) for check in checks if check["id"]})
+        found = self._due(checks, now, threshold, patterns)
+        instances = {(check["node"], check["id"]) for check in checks if check["id"]} | {(one["node"], one["id"]) for one in found}
+        return found, len(instances)
 
     def _checks(self, node: str | None = None) -> list[dict[str, Any]]:
         """All checks of the datacenter, or those of a node as they are this moment."""
         path = "/v1/health/state/any" if node is None else f"/v1/health/node/{arguments.path_name(node, 'node')}"
-        found: list[dict[str, Any]] = read(
-            self._ask("GET", path, consistency="default" if node is None else "consistent"), lambda data: [_check(item) for item in data]
-        )
+        answer = self._ask("GET", path, consistency="default" if node is None else "consistent")
+        if answer.filtered_by_acls:
+            # Without the checks of a node, a living one would look as one that has no agent.
+            raise ConsulError(
+                "Consul left out checks that the token may not see, and without them a sweeper could remove what lives",
+                asked=answer.asked,
+                agent=answer.agent,
+                advice="The token needs node:read and service:read for all of the datacenter",
+            )
+        found: list[dict[str, Any]] = read(answer, lambda data: [_check(item) for item in data])
         return found
 
     def _remember(self, checks: list[dict[str, Any]], now: float) -> None:
@@ -150,7 +160,6 @@ class Sweeper(Bound):
             nodes.setdefault(check["node"], []).append(check)
         found: list[Finding] = []
         for node, of_node in nodes.items():
-            by = "agent" if any(check["check"] == _NODE_HEALTH and check["status"] != "critical" for check in of_node) else "catalog"
             for service_id, service in self._instances(node, of_node, now, threshold):
                 if service == _NEVER or not any(fnmatchcase(service, pattern) for pattern in patterns):
                     continue
@@ -169,7 +178,7 @@ class Sweeper(Bound):
                         "since": self._since(oldest),
                         "seconds": now - self._since(oldest),
                         "output": oldest["output"],
-                        "by": by,
+                        "by": _by(of_node),
                     }
                 )
         return sorted(found, key=lambda finding: (finding["node"], finding["id"]))
@@ -207,6 +216,8 @@ class Sweeper(Bound):
         still = [check for check in checks if check["check"] == finding["check"] and check["status"] == "critical"]
         if not still or (self._strict and still[0]["index"] != index):
             return "its check has changed just now"
+        if _by(checks) != finding["by"]:
+            return "its node has failed, or come back, just now"
         if any(_in_maintenance(check, service_id) for check in checks):
             return "it is in maintenance since just now"
         if finding["by"] == "catalog":
@@ -306,12 +317,23 @@ def _counts(check: dict[str, Any]) -> bool:
     return not check["check"].startswith(_MAINTENANCE) and (check["id"] != "" or check["check"] == _NODE_HEALTH)
 
 
+def _by(checks: list[dict[str, Any]]) -> str:
+    """How an instance of the node with these checks can be removed so that it stays away."""
+    alive = any(check["check"] == _NODE_HEALTH and check["status"] != "critical" for check in checks)
+    return "agent" if alive else "catalog"
+
+
 def _in_maintenance(check: dict[str, Any], service_id: str) -> bool:
     return bool(check["check"] in (_MAINTENANCE[0], f"{_MAINTENANCE[1]}{service_id}"))
 
 
 def _threshold(value: Any) -> float:
     return arguments.duration(value, "threshold", SHORTEST_THRESHOLD)
+
+
+def _fraction(value: Any) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise InvalidValueError(f"fraction: {arguments.shown(value)} is no number from 0 to 1")
 
 
 def _patterns(value: Any) -> list[str]:
