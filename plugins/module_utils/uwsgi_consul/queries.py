@@ -115,7 +115,8 @@ class Queries(Bound):
             answer,
             lambda data: {
                 "service": data["Service"],
-                "instances": [instance(entry, answer) for entry in data["Nodes"] or ()],
+                # No checks at all are null here.
+                "instances": [instance({**entry, "Checks": entry["Checks"] or []}, answer) for entry in data["Nodes"] or ()],
                 "datacenter": data["Datacenter"],
                 "failovers": data["Failovers"],
                 "dns_ttl": _seconds(data["DNS"]["TTL"]),

@@ -50,8 +50,8 @@ class Sessions(Bound):
 
         node: the session ends with it; that of the agent that is asked, unless given. node_checks and service_checks:
         ids of checks of that node; the session ends when one of them becomes critical. Unless given, Consul takes the
-        node's `serfHealth`; an empty list takes none, and the session outlives its node. checks: both kinds in one list,
-        as releases before 1.7 had it. lock_delay: for how long its locks can't be taken after it ended without being
+        node's `serfHealth`; an empty list takes none, and the session outlives its node. checks: more of both kinds, as
+        releases before 1.7 had it; newer ones obey it, and do not show it. lock_delay: for how long its locks can't be taken after it ended without being
         destroyed (0 to 60 s, Consul's default is 15 s). ttl: as the class says (10 s to 24 h); without one it does not end by
         time. behavior: whether its end releases its locks, or deletes their keys. Durations are seconds, or texts
         such as `1m30s`. Raises `ConsulError`.
