@@ -28,8 +28,8 @@ SessionList = List[Session]
 class Sessions(Bound):
     """Sessions, each as `session` describes it.
 
-    What the TTL promises: a session lives at least that long after it was made or renewed. It does not promise an end
-    by then: Consul may let it live up to twice the TTL, and longer while the datacenter has no leader or a new one, which
+    What the TTL promises: a session does not end by time before it has passed since it was made or renewed. It does not promise
+    an end by then: Consul lets it live up to twice the TTL, and longer while the datacenter has no leader or a new one, which
     starts every TTL again. So whoever holds a session has lost it, for his own safety, when the TTL has passed since he
     **began** the last renewal that succeeded; and whoever waits for it may wait twice as long, and then the lock delay.
     """
@@ -51,10 +51,10 @@ class Sessions(Bound):
         node: the session ends with it; that of the agent that is asked, unless given. node_checks and service_checks:
         ids of checks of that node; the session ends when one of them becomes critical. Unless given, Consul takes the
         node's `serfHealth`; an empty list takes none, and the session outlives its node. checks: more of both kinds, as
-        releases before 1.7 had it; newer ones obey it, and do not show it. lock_delay: for how long its locks can't be taken after it ended without being
-        destroyed (0 to 60 s, Consul's default is 15 s). ttl: as the class says (10 s to 24 h); without one it does not end by
-        time. behavior: whether its end releases its locks, or deletes their keys. Durations are seconds, or texts
-        such as `1m30s`. Raises `ConsulError`.
+        releases before 1.7 had it; newer ones obey it, and do not show it. lock_delay: for how long its locks can't be taken
+        after it ended without being destroyed (0 to 60 s, Consul's default is 15 s). ttl: as the class says (10 s to 24 h);
+        without one it does not end by time. behavior: whether its end releases its locks, or deletes their keys. Durations are
+        seconds, or texts such as `1m30s`. Raises `ConsulError`.
         """
         body: dict[str, Any] = {"Behavior": arguments.choice(behavior, "behavior", BEHAVIORS)}
         if name != "":

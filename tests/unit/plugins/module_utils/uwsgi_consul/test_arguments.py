@@ -71,3 +71,40 @@ def test_limits_of_ones_own():
     with pytest.raises(errors.InvalidValueError, match=r"^behaviour: 'keep' is none of release, delete$"):
         arguments.choice("keep", "behaviour", ("release", "delete"))
     assert arguments.choice("delete", "behaviour", ("release", "delete")) == "delete"
+
+
+@pytest.mark.parametrize(
+    ("judge", "value", "judged"),
+    [
+        (arguments.names, (), []),
+        (arguments.names, ("a", "b"), ["a", "b"]),
+        (arguments.names, iter(["a"]), ["a"]),
+        (arguments.texts, {"a": ""}, {"a": ""}),
+        (arguments.path_name, "a b/é", "a%20b%2F%C3%A9"),
+    ],
+)
+def test_several_names_and_names_of_paths(judge, value, judged):
+    assert judge(value, "argument") == judged
+
+
+@pytest.mark.parametrize(
+    ("judge", "values"),
+    [
+        (arguments.names, ["ab", b"ab", None, 7, [""], ["a", 7], ["a\n"], ["a"] * 1001]),
+        (arguments.texts, [None, "a", ["a"], {"": "a"}, {7: "a"}, {"a": 7}, {"a": "b" * 513}, {str(key): "" for key in range(65)}]),
+        (arguments.path_name, ["", "..", "a\n", 7, "n" * 513]),
+    ],
+)
+def test_what_is_no_list_of_names_and_no_texts(judge, values):
+    for value in values:
+        with pytest.raises(errors.InvalidValueError, match=r"^argument"):
+            judge(value, "argument")
+
+
+def test_fields_and_ids():
+    assert arguments.fields({"a": 7}, "argument", ("a", "b")) == {"a": 7}
+    for value in (None, ["a"], {"c": 1}, {7: 1}):
+        with pytest.raises(errors.InvalidValueError, match=r"^argument: .* a, b$"):
+            arguments.fields(value, "argument", ("a", "b"))
+    assert arguments.is_id(ID)
+    assert not any(arguments.is_id(value) for value in ("", ID[:-1], ID + "\n", 7, None))

@@ -146,3 +146,11 @@ def test_what_is_no_json_is_a_bad_answer(content):
 def test_headers_are_found_whatever_their_case():
     assert answer(x_consul_results_filtered_by_acls="true").filtered_by_acls
     assert not answer().filtered_by_acls
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0s"), (15, "15s"), (1.5, "1500ms"), (0.0004, "0s"), (86400, "86400s"), (10.123456, "10123ms")]
+)
+def test_seconds_as_consul_reads_them(number, text):
+    assert protocol.duration(number) == text
+    assert protocol.seconds(text) == pytest.approx(number, abs=0.001)
