@@ -126,7 +126,7 @@ def is_id(value: object) -> bool:
 
 def names(value: object, what: str, most: int = 1000) -> list[str]:
     """Several names, each as `name` has it. A single text is refused: it would be taken for a list of letters."""
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise InvalidValueError(f"{what}: {shown(value)} is no list of names")
     judged: list[str] = []
     for one in value:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .errors import BadAnswerError, InvalidValueError
-from .protocol import Answer, segment
+from . import arguments
+from .errors import BadAnswerError
+from .protocol import Answer
 
 if TYPE_CHECKING:
     from .api import Api
@@ -44,14 +45,18 @@ def instances(
     node, port and id, and so always the same. filter: an expression in Consul's filter language.
     warn: is called with a sentence when the token may not see all instances. Raises `ConsulError`.
     """
-    if status not in STATUSES:
-        raise InvalidValueError(f"status: {status!r} is none of {', '.join(STATUSES)}")
-    params: list[tuple[str, Any]] = [("tag", tag) for tag in tags]
+    path = f"/v1/health/service/{arguments.path_name(service, 'service')}"
+    arguments.choice(status, "status", tuple(STATUSES))
+    params: list[tuple[str, Any]] = [("tag", tag) for tag in arguments.names(tags, "tags")]
     if status == "passing":
         params.append(("passing", "1"))
-    options = {"near": near, "filter": filter, "dc": datacenter}
-    params += [(name, value) for name, value in options.items() if value]
-    answer = client.request("GET", f"/v1/health/service/{segment(service, 'service')}", params)
+    if near not in (None, ""):
+        params.append(("near", arguments.name(near, "near")))
+    if filter not in (None, ""):
+        params.append(("filter", arguments.text(filter, "filter")))
+    params += _datacenter(datacenter)
+    _judge_warn(warn)
+    answer = client.request("GET", path, params)
     _warn_of_acls(answer, f"instances of service {service}", warn)
     found = [instance(entry, answer) for entry in _expect(list, answer)]
     found = [entry for entry in found if entry["status"] in STATUSES[status]]
@@ -105,10 +110,20 @@ def services(client: Api, *, datacenter: str | None = None, warn: Callable[[str]
 
     The tags are those of all instances together. warn: as for `instances`. Raises `ConsulError`.
     """
-    answer = client.request("GET", "/v1/catalog/services", [("dc", datacenter)] if datacenter else [])
+    _judge_warn(warn)
+    answer = client.request("GET", "/v1/catalog/services", _datacenter(datacenter))
     _warn_of_acls(answer, "services", warn)
     found = _expect(dict, answer)
     return [{"name": name, "tags": sorted(found[name] or [])} for name in sorted(found)]
+
+
+def _datacenter(datacenter: str | None) -> list[tuple[str, Any]]:
+    return [] if datacenter in (None, "") else [("dc", arguments.datacenter(datacenter))]
+
+
+def _judge_warn(warn: Any) -> None:
+    if warn is not None:
+        arguments.function(warn, "warn")
 
 
 def _warn_of_acls(answer: Answer, what: str, warn: Callable[[str], None] | None) -> None:

@@ -1,0 +1,262 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bad input to every public function: `InvalidValueError`, which names the argument, and nothing is sent.
+
+Empty, huge, with control characters, of a wrong type: a wrong **value** of any kind is an `InvalidValueError`. `TypeError` is
+Python's own, for a call that does not fit the signature (a missing or unknown argument), and is not what is tested here.
+
+A new function is a line in `CASES`: what is called, its required arguments, its optional ones, each with its kind.
+A kind has a good value, values that are always tried, and a strategy for more; an optional argument may be `None`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
+    Api,
+    Events,
+    InvalidValueError,
+    Maintenance,
+    Mesh,
+    Queries,
+    Sessions,
+    Settings,
+    Sweeper,
+    services,
+    transport,
+)
+
+ID = "8e2d8a31-9f0c-4a7b-bb3c-0123456789ab"
+HUGE = 100_000
+
+
+class SentError(Exception):
+    """A request was on its way."""
+
+
+class Unfit:
+    """An object that fits nothing, and can't even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@dataclass(frozen=True)
+class Kind:
+    good: Any
+    always: tuple[Any, ...]
+    more: st.SearchStrategy[Any]
+
+
+# Values by their types: those that a kind does not take are among its bad ones.
+OF_TYPE: dict[str, tuple[tuple[Any, ...], st.SearchStrategy[Any]]] = {
+    "none": ((None,), st.none()),
+    "text": (("", " ", "\x00", "x" * HUGE, "\ud800"), st.text(max_size=20)),
+    "bytes": ((b"", b"a", bytearray(b"a"), b"x" * HUGE), st.binary(max_size=20)),
+    "boolean": ((True, False), st.booleans()),
+    "integer": ((0, -1, 10**5000), st.integers()),
+    "float": ((0.5, math.nan, math.inf, -math.inf), st.floats()),
+    "list": (([], [[]], [None], ("a",) * HUGE), st.lists(st.integers() | st.none() | st.binary(max_size=3), min_size=1, max_size=3)),
+    "mapping": (({}, {"a": {}}, {None: None}), st.dictionaries(st.integers(), st.integers(), max_size=3)),
+    "object": ((Unfit(), object, iter, {1}), st.builds(Unfit)),
+}
+CONTROL = st.builds(
+    lambda before, control, after: f"{before}{control}{after}",
+    st.text(max_size=5),
+    st.sampled_from([chr(number) for number in (*range(32), 127)]),
+    st.text(max_size=5),
+)
+
+
+def kind(good: Any, *takes: str, bad: tuple[Any, ...] = (), more: st.SearchStrategy[Any] | None = None) -> Kind:
+    """A kind that takes values of some types; of those, the *bad* ones and those of *more* are bad all the same."""
+    others = [OF_TYPE[name] for name in OF_TYPE if name not in takes]
+    strategies = [strategy for _always, strategy in others] + ([more] if more is not None else [])
+    return Kind(good, (*bad, *(value for always, _strategy in others for value in always)), st.one_of(strategies))
+
+
+BAD_NAMES = ("", " ", "\t", ".", "..", "a\nb", "a\x00", "\x7f", "x" * HUGE, "a\ud800")
+NAME = kind("name", "text", bad=BAD_NAMES, more=CONTROL)
+# A name whose empty text means that there is none.
+NAME_OR_EMPTY = kind("name", "text", bad=BAD_NAMES[1:], more=CONTROL)
+SERVICE = kind("web", "text", bad=(*BAD_NAMES, "*"), more=CONTROL)
+DATACENTER = kind("dc1", "text", bad=("", "d c", "dc1\n", "é", "d" * HUGE), more=CONTROL)
+DATACENTER_OR_EMPTY = kind("dc1", "text", bad=("d c", "dc1\n", "é", "d" * HUGE), more=CONTROL)
+SESSION = kind(ID, "text", bad=("", "x", f"{ID}\n", f"{ID}/", ID[:-1], "8" * HUGE), more=st.text(max_size=40) | CONTROL)
+TEXT = kind("text", "text", bad=("x" * HUGE, "\ud800"))
+FILTER = kind("a == b", "text", bad=("x" * HUGE, "\ud800"))
+PAYLOAD = kind("payload", "text", "bytes", bad=("x" * 600, b"x" * 600, "\ud800", "x" * HUGE, bytearray(b"x")))
+BOOLEAN = kind(True, "boolean")
+TTL = kind(10, "integer", "float", "text", bad=(9, -1, 0, 86401, math.nan, math.inf, "", "10", "9s", "soon", "s" * HUGE, 10**5000))
+LOCK_DELAY = kind(0, "integer", "float", "text", bad=(-1, 60.1, math.nan, math.inf, "", "61s", "soon", "9" * HUGE, 10**5000))
+DURATION = kind(1, "integer", "float", "text", bad=(-1, math.nan, math.inf, "", "1", "soon", "9" * HUGE, 10**5000), more=CONTROL)
+THRESHOLD = kind(60, "integer", "float", "text", bad=(0, 0.9, -1, math.nan, math.inf, "", "0s", "60", "9" * HUGE), more=CONTROL)
+LIMIT = kind(1, "integer", bad=(0, -1, 2**64, 10**5000), more=st.integers(max_value=0))
+FRACTION = kind(0.5, "integer", "float", bad=(-0.1, 1.1, math.nan, math.inf, 10**5000, True))
+NAMES = kind(["a"], "list", bad=([""], ["a", 7], ["a\n"], [None], ["a"] * HUGE, "abc"), more=st.lists(CONTROL, min_size=1, max_size=3))
+TEXTS = kind({"a": "b"}, "mapping", bad=({"": "a"}, {7: "a"}, {"a": 7}, {"a": "x" * HUGE}, {str(key): "" for key in range(100)}))
+FAILOVER = kind(
+    {"nearest_n": 1},
+    "mapping",
+    bad=({"a": 1}, {"nearest_n": "1"}, {"datacenters": "dc2"}, {"datacenters": [7]}, {"targets": [7]}, {"targets": [{"a": "b"}]}, {1: 2}),
+)
+TEMPLATE = kind({}, "mapping", bad=({"a": 1}, {"type": "x"}, {"regexp": 7}, {"regexp": "x" * HUGE}, {"remove_empty_tags": 1}, {1: 2}))
+TOKEN = kind("secret", "text", bad=("", "a b", "a\n", "é", "\ud800", "x" * HUGE), more=CONTROL)
+PATH = kind("/nowhere/state", "text", bad=("", "a\x00b", "x" * HUGE, "\ud800"))
+FUNCTION = kind(str, "object", bad=(Unfit(), {1}))
+STATUS = kind("any", "text", bad=("", "healthy", "x" * HUGE), more=st.text(max_size=20))
+BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
+
+
+# Mostly text, since most of what is taken is.
+ANYTHING = st.text() | st.text() | st.one_of([strategy for _always, strategy in OF_TYPE.values()])
+
+
+@dataclass(frozen=True)
+class Case:
+    """call: takes the client and the arguments by name."""
+
+    name: str
+    call: Callable[..., Any]
+    required: dict[str, Kind] = field(default_factory=dict)
+    optional: dict[str, Kind] = field(default_factory=dict)
+
+
+def method(made: type, name: str, required: dict[str, Kind] | None = None, optional: dict[str, Kind] | None = None, **options: Any) -> Case:
+    """The method of a class that is made of a client and *options*."""
+    return Case(
+        f"{made.__name__}.{name}",
+        lambda client, **arguments: getattr(made(client, **options), name)(**arguments),
+        required or {},
+        optional or {},
+    )
+
+
+DEFINITION = {
+    "failover": FAILOVER,
+    "near": NAME,
+    "node_meta": TEXTS,
+    "service_meta": TEXTS,
+    "dns_ttl": DURATION,
+    "template": TEMPLATE,
+    "session": SESSION,
+    "token": TOKEN,
+}
+# Optional as well, with defaults that are not None.
+DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
+
+CASES = [
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions)),
+    method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
+    Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
+    method(Events, "list", {}, {"name": NAME}),
+    method(Events, "follow", {}, {"name": NAME}),
+    method(Maintenance, "enable", {"reason": TEXT}, {"service_id": NAME}),
+    method(Maintenance, "disable", {}, {"service_id": NAME}),
+    method(Mesh, "upstreams", {}, {"service": NAME}),
+    method(Mesh, "address", {"upstream": NAME}, {"service": NAME, "datacenter": DATACENTER}),
+    method(Mesh, "allowed", {"source": SERVICE, "destination": SERVICE}),
+    *(method(Queries, name, {"name": NAME, "service": NAME, **DEFINED}, DEFINITION) for name in ("create", "ensure")),
+    method(Queries, "update", {"query": NAME, "service": NAME, **DEFINED}, DEFINITION),
+    *(method(Queries, name, {"query": NAME}) for name in ("get", "delete", "explain")),
+    method(Queries, "execute", {"query": NAME}, {"near": NAME, "limit": LIMIT, "datacenter": DATACENTER}),
+    method(
+        Sessions,
+        "create",
+        {"name": NAME_OR_EMPTY, "behavior": BEHAVIOR},
+        {"node": NAME, "checks": NAMES, "node_checks": NAMES, "service_checks": NAMES, "lock_delay": LOCK_DELAY, "ttl": TTL},
+    ),
+    *(method(Sessions, name, {"session_id": SESSION}) for name in ("destroy", "renew", "info")),
+    method(Sessions, "node", {"node": NAME}),
+    Case("Sweeper", Sweeper, {"strict": BOOLEAN}, {"datacenter": DATACENTER, "state": PATH, "agent": FUNCTION}),
+    method(Sweeper, "find", {"threshold": THRESHOLD, "services": NAMES}),
+    method(Sweeper, "sweep", {"threshold": THRESHOLD, "services": NAMES, "dry_run": BOOLEAN, "limit": LIMIT, "fraction": FRACTION}),
+    Case(
+        "services.instances",
+        services.instances,
+        {"service": NAME, "tags": NAMES, "status": STATUS},
+        {"near": NAME_OR_EMPTY, "filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION},
+    ),
+    Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
+]
+ARGUMENTS = [(case, argument) for case in CASES for argument in (*case.required, *case.optional)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sent():
+    """The requests that were sent, of which there may be none: whatever a function stands on, it would send by these."""
+    requests: list[Any] = []
+
+    def refuse(_transport: Any, request: Any, *_arguments: Any, **_options: Any) -> Any:
+        requests.append(request)
+        raise SentError(str(request))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for made in (transport.Transport, transport.AsyncTransport):
+            patch.setattr(made, "send", refuse)
+        yield requests
+
+
+@pytest.fixture(scope="module")
+def client():
+    return Api(Settings())
+
+
+@pytest.mark.parametrize(("case", "argument"), [pytest.param(*pair, id=f"{pair[0].name}-{pair[1]}") for pair in ARGUMENTS])
+def test_bad_input_is_refused_before_anything_is_sent(case, argument, client, sent):
+    arguments = {name: required.good for name, required in case.required.items()}
+    judged = case.required.get(argument) or case.optional[argument]
+    sent.clear()
+
+    def refused(value: Any) -> None:
+        if value is None and argument in case.optional:
+            return
+        with pytest.raises(InvalidValueError) as caught:
+            case.call(client, **{**arguments, argument: value})
+        message = str(caught.value)
+        assert message.startswith(argument)
+        assert len(message) < 1000
+        assert not sent
+
+    for value in judged.always:
+        refused(value)
+    settings(derandomize=True, database=None, deadline=None, max_examples=25)(given(judged.more)(refused))()
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_whatever_is_given_is_refused_or_makes_a_request_that_can_be_sent(case, client, sent):
+    def call(arguments: dict[str, Any]) -> None:
+        sent.clear()
+        with contextlib.suppress(InvalidValueError, SentError):
+            case.call(client, **arguments)
+        for request in sent:
+            assert re.fullmatch(r"/v1/[\x21-\x7e]{1,100000}", request.target)
+            assert isinstance(request.body, (bytes, type(None)))
+
+    some = {name: ANYTHING | st.just(judged.good) for name, judged in {**case.required, **case.optional}.items()}
+    settings(derandomize=True, database=None, deadline=None, max_examples=50)(given(st.fixed_dictionaries(some))(call))()
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_good_input_is_sent(case, client, sent):
+    """Else the other test could pass for a reason of its own."""
+    sent.clear()
+    arguments = {name: judged.good for name, judged in {**case.required, **case.optional}.items()}
+    try:
+        case.call(client, **arguments)
+    except SentError:
+        assert sent
+    else:
+        assert isinstance(case.call, type)
