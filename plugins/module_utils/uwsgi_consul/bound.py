@@ -43,7 +43,8 @@ class Bound:
         allow: Collection[int] = (),
     ) -> Answer:
         """The answer to a request in the datacenter; a body that is no bytes is sent as JSON."""
-        query = [*params, *([("dc", self.datacenter)] if self.datacenter else [])]
+        # What an agent itself holds has no datacenter.
+        query = [*params, *([("dc", self.datacenter)] if self.datacenter and not path.startswith("/v1/agent/") else [])]
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
         return self.client.request(method, path, query, data, consistency=consistency, idempotent=idempotent, allow=allow)
 

@@ -64,6 +64,8 @@ class Sweeper(Bound):
         strict: bool = True,
     ) -> None:
         super().__init__(client, datacenter=datacenter)
+        # The catalog's deregistration goes by its body alone, and would be done in the agent's own datacenter without this.
+        self._of = self.datacenter or self.client.settings.datacenter
         self._state = None if state is None else _path(state)
         self._agent = None if agent is None else arguments.function(agent, "agent")
         self._strict = arguments.boolean(strict, "strict")
@@ -225,14 +227,14 @@ class Sweeper(Bound):
         return self._remove_through_agent(node, service_id)
 
     def _remove_from_catalog(self, node: str, service_id: str) -> str:
-        body = {"Node": node, "ServiceID": service_id, **({"Datacenter": self.datacenter} if self.datacenter else {})}
+        body = {"Node": node, "ServiceID": service_id, **({"Datacenter": self._of} if self._of else {})}
         self._ask("PUT", "/v1/catalog/deregister", body=body, idempotent=True)
         return ""
 
     def _remove_through_agent(self, node: str, service_id: str) -> str:
         own = self._identity(self.client)
         # Nodes of two datacenters may have one name.
-        wanted = (node, self.datacenter or self.client.settings.datacenter or own["datacenter"])
+        wanted = (node, self._of or own["datacenter"])
         address = own["agent"]
         if (own["node"], own["datacenter"]) != wanted:
             given = self._agent(node) if self._agent else None
@@ -276,7 +278,7 @@ class Sweeper(Bound):
             raise ConsulError(f"state: {self._state} can't be read: {error.strerror}") from None
         except (ValueError, TypeError, KeyError, RecursionError):
             raise ConsulError(f"state: {self._state} holds no state of a sweeper", advice="Remove it to begin anew") from None
-        if of != self.datacenter:
+        if of != self._of:
             raise ConsulError(f"state: {self._state} is of datacenter {of}", advice="Give each datacenter a file of its own")
         self._seen = seen
 
@@ -289,7 +291,7 @@ class Sweeper(Bound):
             handle, name = tempfile.mkstemp(prefix=".sweeper-", dir=os.path.dirname(self._state) or ".")
             try:
                 with open(handle, "w", encoding="utf-8") as file:
-                    json.dump({"datacenter": self.datacenter, "checks": listed}, file)
+                    json.dump({"datacenter": self._of, "checks": listed}, file)
                 os.replace(name, self._state)
             except BaseException:
                 with contextlib.suppress(OSError):

@@ -193,3 +193,22 @@ def test_a_node_without_an_agent_is_swept_in_the_catalog(server, clock):
     (done,) = sweep.sweep(60, dry_run=False)
     assert (done["node"], done["by"], done["removed"]) == ("external", "catalog", True)
     assert "far" not in names(server)
+
+
+@pytest.mark.parametrize("given", ["sweeper", "client"])
+def test_another_datacenter_is_swept_and_not_this_one(consul_agents, clock, given):
+    here, there = consul_agents(node="east", datacenter="east"), consul_agents(node="west", datacenter="west")
+    there.put(f"/v1/agent/join/127.0.0.1:{here.serf_wan_port}?wan=1")
+    until(lambda: len(here.get("/v1/catalog/datacenters")) == 2)
+    service = {"Service": "far", "ID": "far-1", "Port": 1}
+    check = {"CheckID": "check-far", "Name": "far", "ServiceID": "far-1", "Status": "critical"}
+    for agent in (here, there):
+        agent.put("/v1/catalog/register", {"Node": "external", "Address": "10.0.0.1", "Service": service, "Check": check})
+    until(lambda: "far" in here.get("/v1/catalog/services?dc=west"))
+    client = Api(agents=[here.address], datacenter="west" if given == "client" else None)
+    sweep = Sweeper(client, datacenter="west" if given == "sweeper" else None)
+    sweep.find(60)
+    clock(61)
+    (done,) = sweep.sweep(60, dry_run=False)
+    assert (done["removed"], done["problem"]) == (True, "")
+    assert (names(here), names(there)) == (["consul", "far"], ["consul"])

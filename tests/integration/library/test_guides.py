@@ -1,0 +1,63 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the guides to queries and operations tell readers to write, run as it stands."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.uwsgi.consul.plugins.module_utils import uwsgi_consul
+
+GUIDES = Path(__file__).parents[3] / "docs" / "guide"
+
+
+def blocks(guide):
+    return re.findall(r"```py\n(.*?)```", (GUIDES / guide).read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def run(consul_agents, monkeypatch, tmp_path):
+    """Runs code that imports the package by the name that apps know; the guides' addresses and paths become the test's own."""
+    agent = consul_agents()
+    monkeypatch.setitem(sys.modules, "uwsgi_consul", uwsgi_consul)
+    monkeypatch.setenv("CONSUL_HTTP_ADDR", agent.address)
+
+    def execute(code):
+        scope = {}
+        exec(code.replace("web1:8500", agent.address).replace("/var/lib/shop", str(tmp_path)), scope)  # noqa: S102
+        return scope
+
+    execute.agent = agent
+    return execute
+
+
+def test_queries(run, capsys):
+    run.agent.put("/v1/agent/service/register", {"Name": "shop", "Port": 8080})
+    once, app = blocks("queries.md")
+    run(once)
+    found = run("from uwsgi_consul import Queries\n" + app)["found"]
+    assert (found["failovers"], capsys.readouterr().out) == (0, "127.0.0.1 8080\n")
+    inline = re.search(r"`(Queries\(\)\.ensure\(\"shop-\".*?)`\.", (GUIDES / "queries.md").read_text())
+    run("from uwsgi_consul import Queries\n" + inline[1])
+    run("from uwsgi_consul import Queries\nassert Queries().explain('shop-x')['service'] == 'web-x'")
+
+
+def test_operations(run):
+    upstreams = [{"DestinationName": "db", "LocalBindPort": 9191}]
+    sidecar = {"SidecarService": {"Proxy": {"Upstreams": upstreams}}}
+    run.agent.put("/v1/agent/service/register", {"Name": "shop", "ID": "shop-1", "Port": 80, "Connect": sidecar})
+    maintenance, events, sweeper, told, mesh, sessions = blocks("operations.md")
+    assert list(run(maintenance)["maintenance"].state()["services"]) == ["shop-1"]
+    # Following has no end.
+    run(events.partition("for event")[0])
+    assert run(sweeper)["sweeper"].find("72h") == []
+    run("from uwsgi_consul import Sweeper\n" + told)
+    scope = run(mesh)
+    assert (scope["host"], scope["port"]) == ("127.0.0.1", 9191)
+    assert uwsgi_consul.Sessions().info(run(sessions)["session"]) is None
