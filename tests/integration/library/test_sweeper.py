@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 import pytest
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, ConsulError, Sweeper, sweeper
+
+MANAGEMENT = str(uuid.uuid4())
 
 
 @pytest.fixture
@@ -193,6 +196,34 @@ def test_a_node_without_an_agent_is_swept_in_the_catalog(server, clock):
     (done,) = sweep.sweep(60, dry_run=False)
     assert (done["node"], done["by"], done["removed"]) == ("external", "catalog", True)
     assert "far" not in names(server)
+
+
+def test_a_token_sweeps_what_it_may_see_and_a_living_node_is_never_taken_for_another(consul_agents, clock):
+    tokens = {"initial_management": MANAGEMENT, "agent": MANAGEMENT}
+    agent = consul_agents({"acl": {"enabled": True, "default_policy": "deny", "tokens": tokens}}, node="server", token=MANAGEMENT)
+    for name in ("mine", "theirs"):
+        register(agent, name)
+    listed(agent, "mine", "theirs")
+
+    def sweeper_with(name, rules):
+        agent.put("/v1/acl/policy", {"Name": name, "Rules": rules})
+        made = agent.put("/v1/acl/token", {"Policies": [{"Name": name}]})
+        return Sweeper(Api(agents=[agent.address], token=made["SecretID"]))
+
+    reading = 'agent_prefix "" { policy = "read" } service "mine" { policy = "%s" }'
+    without_nodes = sweeper_with("without-nodes", reading % "write")
+    reader = sweeper_with("reader", reading % "read" + ' node_prefix "" { policy = "read" }')
+    writer = sweeper_with("writer", reading % "write" + ' node_prefix "" { policy = "read" }')
+    sweepers = (without_nodes, reader, writer)
+    assert [one.find(60) for one in sweepers] == [[], [], []]
+    clock(61)
+    assert without_nodes.find(60) == []
+    (refused,) = reader.sweep(60, dry_run=False)
+    assert (refused["id"], refused["by"], refused["removed"]) == ("mine-1", "agent", False)
+    assert "Permission denied" in refused["problem"]
+    (done,) = writer.sweep(60, dry_run=False)
+    assert (done["id"], done["by"], done["removed"]) == ("mine-1", "agent", True)
+    until(lambda: names(agent) == ["consul", "theirs"])
 
 
 @pytest.mark.parametrize("given", ["sweeper", "client"])

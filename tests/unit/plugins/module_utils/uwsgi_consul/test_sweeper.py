@@ -20,7 +20,7 @@ class Datacenter:
 
     def __init__(self, reply):
         self.nodes, self.index, self.services = {}, {}, {}
-        self.own, self.filtered, self.unknown = "n1", "false", False
+        self.own, self.unknown = "n1", False
         self.before_second_look = lambda: None
         self.removed = []
         self._reply = reply
@@ -63,7 +63,7 @@ class Datacenter:
             for node in nodes
             for check, status, service in self.nodes[node]
         ]
-        return self._reply(json.dumps(found), X_Consul_Results_Filtered_By_ACLs=self.filtered)
+        return self._reply(json.dumps(found))
 
 
 @pytest.fixture
@@ -202,7 +202,6 @@ def test_a_look_alone_and_a_dry_run_remove_nothing(make, datacenter, clock):
         (lambda one: one.set("n1", NODE, critical("web-1"), ("_node_maintenance", "critical", "")), "it is in maintenance since just now"),
         (lambda one: one.set("n1", ("serfHealth", "critical", ""), critical("web-1")), "its node has failed, or come back, just now"),
         (lambda one: setattr(one, "own", "n2"), "its agent, which alone can remove it for good, is not known"),
-        (lambda one: setattr(one, "filtered", "true"), "Consul left out checks"),
     ],
 )
 def test_what_changed_since_the_look_is_left(make, datacenter, clock, change, problem):
@@ -277,12 +276,6 @@ def test_limits(make, datacenter, clock, dead, alive, limits, goes):
         with pytest.raises(ConsulError, match=f"{dead} of {dead + alive} instances are to be removed"):
             sweep.sweep(60, dry_run=False, **limits)
     assert len(datacenter.removed) == (dead if goes else 0)
-
-
-def test_without_all_checks_nothing_is_judged(make, datacenter):
-    datacenter.filtered = "true"
-    with pytest.raises(ConsulError, match="token may not see"):
-        make().find(60)
 
 
 def test_the_state_file(make, datacenter, clock, tmp_path):
