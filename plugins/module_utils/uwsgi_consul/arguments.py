@@ -13,11 +13,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from . import protocol
 from .errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from .api import Api
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -116,6 +120,18 @@ def function(value: object, what: str) -> Callable[..., Any]:
     """Something that can be called."""
     if not callable(value):
         raise InvalidValueError(f"{what}: {shown(value)} is no function")
+    return value
+
+
+def client(value: Api | None) -> Api:
+    """An `Api` or `Client`; `None` makes one from the environment."""
+    if value is None:
+        from .api import Api
+
+        return Api()
+    asks = getattr(value, "request", None)
+    if not callable(asks) or iscoroutinefunction(asks):
+        raise InvalidValueError(f"client: {shown(value)} is neither an Api nor a Client")
     return value
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import arguments
-from .api import Api
 from .errors import BadAnswerError, InvalidValueError
 from .protocol import Answer
+
+if TYPE_CHECKING:
+    from .api import Api
 
 
 class Bound:
@@ -24,9 +26,7 @@ class Bound:
 
     def __init__(self, client: Api | None = None, *, datacenter: str | None = None) -> None:
         self.datacenter = arguments.datacenter(datacenter)
-        self.client = Api() if client is None else client
-        if not callable(getattr(self.client, "request", None)):
-            raise InvalidValueError(f"client: {arguments.shown(client)} is no client")
+        self.client = arguments.client(client)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.client!r})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, Client, errors
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, AsyncApi, Client, errors
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.bound import Bound, read
 
 ANSWER = "/v1/status/leader"
@@ -31,9 +31,9 @@ def test_the_datacenter_is_its_own_before_that_of_the_client(fake_agent, kind):
     assert agent.requests[1].body == b'{"a": "\\u00e9"}'
 
 
-@pytest.mark.parametrize("client", [7, "127.0.0.1:8500", object()])
+@pytest.mark.parametrize("client", [7, "127.0.0.1:8500", object(), AsyncApi()])
 def test_what_is_no_client_is_refused(client):
-    with pytest.raises(errors.InvalidValueError, match=r"^client: .* is no client$"):
+    with pytest.raises(errors.InvalidValueError, match=r"^client: .* is neither an Api nor a Client$"):
         Bound(client)
 
 
