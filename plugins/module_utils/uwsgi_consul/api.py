@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
-from .errors import ConsulError
-from .protocol import Answer, build_request, check
+from . import arguments
+from .errors import ConsulError, InvalidValueError
+from .protocol import Answer, Request, build_request, check
 from .settings import Settings
 from .transport import AsyncTransport, Transport
 
@@ -28,6 +29,25 @@ class _Asker:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings!r})"
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        params: Sequence[tuple[str, Any]],
+        body: bytes | str | None,
+        token: str | None,
+        consistency: str | None,
+        timeout: float | None,
+        idempotent: bool | None,
+        allow: Collection[int],
+    ) -> Request:
+        """The request, when all that is given can be right; raises `InvalidValueError`."""
+        if timeout is not None:
+            arguments.seconds(timeout, "timeout")
+        if isinstance(allow, str) or not isinstance(allow, Collection) or not all(isinstance(status, int) for status in allow):
+            raise InvalidValueError(f"allow: {arguments.shown(allow)} are no statuses of HTTP")
+        return build_request(self.settings, method, path, params, body, token, consistency, idempotent)
 
     def _note(self, answer: Answer) -> Answer:
         return answer
@@ -65,7 +85,7 @@ class Api(_Asker):
         GET may. allow: statuses that are no error here, such as 404. Raises `ConsulError`.
         """
         try:
-            request = build_request(self.settings, method, path, params, body, token, consistency, idempotent)
+            request = self._request(method, path, params, body, token, consistency, timeout, idempotent, allow)
             return self._note(check(self._transport.send(request, timeout), request, allow))
         except ConsulError as error:
             raise self._error(error) from None
@@ -103,7 +123,7 @@ class AsyncApi(_Asker):
     ) -> Answer:
         """As `Api.request`."""
         try:
-            request = build_request(self.settings, method, path, params, body, token, consistency, idempotent)
+            request = self._request(method, path, params, body, token, consistency, timeout, idempotent, allow)
             return self._note(check(await self._transport.send(request, timeout), request, allow))
         except ConsulError as error:
             raise self._error(error) from None

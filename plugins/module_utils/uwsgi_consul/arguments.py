@@ -17,7 +17,6 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from . import protocol
 from .errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -96,6 +95,9 @@ def seconds(value: object, what: str, least: float = 0.0, most: float = 86400.0)
 
 def duration(value: object, what: str, least: float = 0.0, most: float = math.inf) -> float:
     """The seconds of a duration, given as such or as Consul writes one (`10s`, `1m30s`), from *least* to *most*."""
+    # Everything below stands on the judges.
+    from . import protocol
+
     given = value
     if isinstance(value, str):
         try:

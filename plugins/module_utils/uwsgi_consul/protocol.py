@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from . import arguments
 from .errors import BadAnswerError, BadRequestError, InvalidValueError, NotFoundError, PermissionDeniedError, RequestError, ServerError
 from .settings import Settings, check_consistency, check_token
 from .wire import Headers
@@ -23,6 +24,10 @@ from .wire import Headers
 _DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Consul's own limits of a blocking query, in seconds; the wait is jittered by up to a sixteenth.
 _DEFAULT_WAIT, _LONGEST_WAIT = 300.0, 600.0
+
+# In characters; Consul takes far less.
+_LARGEST_BODY = 2**28
+_VALUES = (str, bytes, int, float)
 
 _PASSING_TROUBLE = re.compile(
     r"no cluster leader|leadership|no known consul servers|rpc error|raft|not ready|EOF|time-?out|connection re(fused|set)|rate limit", re.I
@@ -123,10 +128,13 @@ def build_request(
 
     idempotent: whether it may be sent twice; unless given, only a GET may. Raises `InvalidValueError`.
     """
-    if not re.fullmatch(r"/[\x21-\x7e]*", path) or any(sign in path for sign in "?#"):
-        raise InvalidValueError(f"{path!r} is no path of Consul's API")
-    # A value that is a list stands for the parameter once for each element, as `tag` does.
-    query = [(name, one) for name, value in params for one in (value if isinstance(value, (list, tuple)) else (value,))]
+    if not isinstance(method, str) or not re.fullmatch(r"[A-Z]{1,20}", method):
+        raise InvalidValueError(f"method: {arguments.shown(method)} is no method of HTTP")
+    if not isinstance(path, str) or not re.fullmatch(r"/[\x21-\x7e]*", path) or any(sign in path for sign in "?#"):
+        raise InvalidValueError(f"path: {arguments.shown(path)} is no path of Consul's API")
+    if idempotent is not None:
+        arguments.boolean(idempotent, "idempotent")
+    query = _query(params)
     names = {name for name, _value in query}
     # What an agent itself holds has neither datacenter nor consistency.
     if not path.startswith("/v1/agent/"):
@@ -137,12 +145,38 @@ def build_request(
             query.append((consistency, "1"))
     return Request(
         method=method,
-        target=f"{path}?{urlencode(query)}" if query else path,
-        body=body.encode() if isinstance(body, str) else body,
+        target=f"{path}?{_encode(query)}" if query else path,
+        body=_body(body),
         token=check_token(token) or settings.current_token(),
         idempotent=method == "GET" if idempotent is None else idempotent,
         hold=hold_of(dict(query)),
     )
+
+
+def _query(params: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Names and values of the query; a value that is a list stands for the parameter once for each element, as `tag` does."""
+    try:
+        query = [(name, one) for name, value in params for one in (value if isinstance(value, (list, tuple)) else (value,))]
+    except (TypeError, ValueError):
+        query = [("", None)]
+    if isinstance(params, (str, bytes, bytearray, Mapping)) or not all(
+        isinstance(name, str) and isinstance(one, _VALUES) for name, one in query
+    ):
+        raise InvalidValueError(f"params: {arguments.shown(params)} are no pairs of names and values")
+    return query
+
+
+def _encode(query: Sequence[tuple[str, Any]]) -> str:
+    try:
+        return urlencode(query)
+    except ValueError:  # half a character, or a number that is too long to be written
+        raise InvalidValueError(f"params: {arguments.shown(query)} can't be written into a URL") from None
+
+
+def _body(given: bytes | str | None) -> bytes | None:
+    if given is None or isinstance(given, bytes):
+        return given
+    return arguments.text(given, "body", _LARGEST_BODY).encode()
 
 
 def hold_of(params: Mapping[str, Any]) -> float:

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import arguments
 from .errors import InvalidValueError
 
 CONSISTENCY_MODES = ("default", "consistent", "stale")
 DEFAULT_AGENT = "127.0.0.1:8500"
 DEFAULT_TIMEOUT = 10.0
+# Of an address, a path or a token, in characters. Longer ones are mistakes.
+_LONGEST_TEXT = 4096
 
 # The options that Consul's environment variables give; of several variables the first that is set counts.
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
@@ -55,13 +58,15 @@ class Agent:
         its scheme, 80 and 443, as for Consul's own command. IPv6 addresses stand in brackets.
         Raises `InvalidValueError`.
         """
-        text = str(address).strip()
+        if not isinstance(address, str):
+            raise _bad_agent(address)
+        text = address.strip()
         # The address may hold a password, so it is not repeated before that is known.
         if "@" in text:
             raise InvalidValueError("agents: an address must not hold a user name or password", advice="Give a token instead")
         if text.startswith(("unix://", "/")):
             path = text[len("unix://") :] if text.startswith("unix://") else text
-            if not path.startswith("/"):
+            if not path.startswith("/") or "\0" in path or len(path) > _LONGEST_TEXT:
                 raise _bad_agent(text)
             return cls(socket=path)
         url = "://" in text
@@ -72,7 +77,7 @@ class Agent:
             raise _bad_agent(text) from None
         if url:
             tls = parts.scheme == "https"
-        wrong_scheme = parts.scheme not in ("", "http", "https")
+        wrong_scheme = parts.scheme not in ("", "http", "https") or len(text) > _LONGEST_TEXT
         if wrong_scheme or not re.fullmatch(r"[\w.:%-]+", host, re.ASCII) or port == 0 or parts.query or parts.fragment:
             raise _bad_agent(text)
         prefix = parts.path.rstrip("/")
@@ -88,9 +93,10 @@ class Agent:
         return f"{'https://' if self.tls else ''}{host}:{self.port}{self.prefix}"
 
 
-def _bad_agent(text: str) -> InvalidValueError:
+def _bad_agent(text: object) -> InvalidValueError:
     return InvalidValueError(
-        f"agents: {text!r} is no address of an agent", advice="Write host, host:port, http(s)://host:port, [IPv6]:port or unix:///path"
+        f"agents: {arguments.shown(text)} is no address of an agent",
+        advice="Write host, host:port, http(s)://host:port, [IPv6]:port or unix:///path",
     )
 
 
@@ -139,6 +145,9 @@ class Settings:
         Raises `InvalidValueError`, which names the option.
         """
         environ = os.environ if environ is None else environ
+        paths = {"token_file": token_file, "ca_path": ca_path, "client_cert": client_cert, "client_key": client_key}
+        for what, value in {**paths, "tls_server_name": tls_server_name}.items():
+            _judge_text(value, what)
         if token is not None and token_file is not None:
             raise InvalidValueError("token and token_file: give one of them, not both")
         if token is None and token_file is None:
@@ -149,6 +158,7 @@ class Settings:
             agents = _from_environment("agents", environ)
         if validate_certs is None:
             validate_certs = _boolean(_from_environment("validate_certs", environ) or "true", ENVIRONMENT["validate_certs"][0])
+        arguments.boolean(validate_certs, "validate_certs")
         client_cert = client_cert or _from_environment("client_cert", environ)
         client_key = client_key or _from_environment("client_key", environ)
         if client_key and not client_cert:
@@ -197,8 +207,10 @@ _tokens = _TokenFiles()
 
 def check_token(token: str | None) -> str | None:
     """The token if it can stand in a header, `None` for an empty one; raises `InvalidValueError`, which does not show it."""
-    if not token:
+    if token is None or token == "":
         return None
+    if not isinstance(token, str) or len(token) > _LONGEST_TEXT:
+        raise InvalidValueError(f"token: is no text of at most {_LONGEST_TEXT} characters")
     if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise InvalidValueError("token: holds a character that no token has, such as a space or a line break")
     return token
@@ -206,9 +218,7 @@ def check_token(token: str | None) -> str | None:
 
 def check_consistency(mode: str | None) -> str | None:
     """The consistency mode if there is such a one, `None` for none; raises `InvalidValueError`."""
-    if mode is not None and mode not in CONSISTENCY_MODES:
-        raise InvalidValueError(f"consistency: {mode!r} is none of {', '.join(CONSISTENCY_MODES)}")
-    return mode
+    return None if mode is None else arguments.choice(mode, "consistency", CONSISTENCY_MODES)
 
 
 def _from_environment(option: str, environ: Mapping[str, str]) -> str | None:
@@ -227,27 +237,36 @@ def _boolean(text: str, name: str) -> bool:
 def _agents(given: str | Sequence[str] | None, tls: bool) -> tuple[Agent, ...]:
     if given is None:
         given = DEFAULT_AGENT
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidValueError(f"agents: {arguments.shown(given)} is no list of addresses")
     addresses = given.split(",") if isinstance(given, str) else given
-    agents = tuple(dict.fromkeys(Agent.parse(address, tls) for address in addresses if str(address).strip()))
+    agents = tuple(dict.fromkeys(Agent.parse(address, tls) for address in addresses if not _is_blank(address)))
     if not agents:
         raise InvalidValueError("agents: needs at least one address")
     return agents
 
 
+def _is_blank(address: object) -> bool:
+    return isinstance(address, str) and not address.strip()
+
+
+def _judge_text(value: object, what: str) -> None:
+    if value is not None and (not isinstance(value, str) or "\0" in value or len(value) > _LONGEST_TEXT):
+        raise InvalidValueError(f"{what}: {arguments.shown(value)} is no text of at most {_LONGEST_TEXT} characters")
+
+
 def _timeout(given: Any) -> float:
     try:
         timeout = DEFAULT_TIMEOUT if given is None else float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         timeout = 0.0
-    if not 0 < timeout <= 86400:
-        raise InvalidValueError(f"timeout: {given!r} is no number of seconds above 0 and up to 86400")
+    if not 0 < timeout <= 86400 or isinstance(given, bool):
+        raise InvalidValueError(f"timeout: {arguments.shown(given)} is no number of seconds above 0 and up to 86400")
     return timeout
 
 
 def _datacenter(given: str | None) -> str | None:
-    if given is not None and not re.fullmatch(r"[\w-]+", given, re.ASCII):
-        raise InvalidValueError(f"datacenter: {given!r} is no name of a datacenter", advice="It has letters, digits, - and _ only")
-    return given
+    return arguments.datacenter(given)
 
 
 def _read_token(path: str) -> str:

@@ -99,6 +99,20 @@ TEXT = kind("text", "text", bad=("x" * HUGE, "\ud800"))
 FILTER = kind("a == b", "text", bad=("x" * HUGE, "\ud800"))
 PAYLOAD = kind("payload", "text", "bytes", bad=("x" * 600, b"x" * 600, "\ud800", "x" * HUGE, bytearray(b"x")))
 BOOLEAN = kind(True, "boolean")
+ADDRESSES = kind("a:1", "text", "list", bad=("", " ", "a b", "user:pw@h", "a:0", "a:99999", "x" * HUGE, "/" + "x" * HUGE, [], [7], [None]))
+SECONDS = kind(5, "integer", "float", bad=(-1, math.nan, math.inf, 10**5000))
+# The time-out of the settings may be a text, since it may come from a file.
+TIMEOUT = kind(5, "integer", "float", "text", bad=(0, -1, math.nan, math.inf, 10**5000, "", "soon", "x" * HUGE, "1" * HUGE))
+CONSISTENCY = kind("stale", "text", bad=("", "x", "x" * HUGE), more=st.text(max_size=20))
+TOKEN_OR_EMPTY = kind("secret", "text", bad=("a b", "a\n", "é", "\ud800", "x" * HUGE), more=CONTROL)
+PLACE = kind("/nowhere", "text", bad=("a\x00b", "x" * HUGE))
+METHOD = kind("GET", "text", bad=("", "get", "A B", "GET\n", "x" * HUGE), more=CONTROL)
+TARGET = kind("/v1/a", "text", bad=("", "v1", "/ ", "/é", "/a?b", "/a#b", "/\n"), more=CONTROL)
+PARAMETERS = kind(
+    [("a", 1)], "list", "mapping", bad=([1], [("a",)], [(1, "a")], [("a", None)], [("a", "\ud800")], [([], 1)], {"ab": 1}, "ab")
+)
+BODY = kind("a", "text", "bytes", bad=("\ud800", bytearray(b"a")))
+STATUSES = kind((404,), "list", "bytes", "mapping", "object", bad=(Unfit(), ["a"], [None], {"a": 1}, "a"))
 TTL = kind(10, "integer", "float", "text", bad=(9, -1, 0, 86401, math.nan, math.inf, "", "10", "9s", "soon", "s" * HUGE, 10**5000))
 LOCK_DELAY = kind(0, "integer", "float", "text", bad=(-1, 60.1, math.nan, math.inf, "", "61s", "soon", "9" * HUGE, 10**5000))
 DURATION = kind(1, "integer", "float", "text", bad=(-1, math.nan, math.inf, "", "1", "soon", "9" * HUGE, 10**5000), more=CONTROL)
@@ -139,7 +153,7 @@ def method(made: type, name: str, required: dict[str, Kind] | None = None, optio
     """The method of a class that is made of a client and *options*."""
     return Case(
         f"{made.__name__}.{name}",
-        lambda client, **arguments: getattr(made(client, **options), name)(**arguments),
+        lambda client, **arguments: getattr(client if made is Api else made(client, **options), name)(**arguments),
         required or {},
         optional or {},
     )
@@ -160,6 +174,27 @@ BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper)
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
 CASES = [
+    *(
+        Case("Api", lambda _client, option=option, **options: Api(**options), {}, {option: judged})
+        for option, judged in {
+            "agents": ADDRESSES,
+            "token": TOKEN_OR_EMPTY,
+            "timeout": TIMEOUT,
+            "datacenter": DATACENTER,
+            "consistency": CONSISTENCY,
+            "ca_path": PLACE,
+            "client_cert": PLACE,
+            "validate_certs": BOOLEAN,
+            "tls_server_name": PLACE,
+        }.items()
+    ),
+    Case("Api", lambda _client, **options: Api(client_cert="/nowhere", **options), {}, {"client_key": PLACE}),
+    method(
+        Api,
+        "request",
+        {"method": METHOD, "path": TARGET, "params": PARAMETERS, "allow": STATUSES},
+        {"body": BODY, "token": TOKEN_OR_EMPTY, "consistency": CONSISTENCY, "timeout": SECONDS, "idempotent": BOOLEAN},
+    ),
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
     *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions)),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
