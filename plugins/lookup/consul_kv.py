@@ -92,9 +92,9 @@ _raw:
 import base64
 from typing import Any
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import kv
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import InvalidValueError, NotFoundError
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.kv import KV
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 
@@ -105,7 +105,7 @@ class LookupModule(ConsulLookup):
         return [value for key in terms for value in self._value(client, key)]
 
     def _value(self, client: Client, key: str) -> list[Any]:
-        entry = kv.get(client, key)
+        entry = KV(client).get(key)
         if entry:
             return [self._decode(entry)]
         if self.get_option("default") is not None:
@@ -113,7 +113,7 @@ class LookupModule(ConsulLookup):
         return self._missing(f"key {key}")
 
     def _tree(self, client: Client, prefix: str) -> list[Any]:
-        entries = kv.tree(client, prefix)
+        entries = KV(client).tree(prefix)
         if not entries:
             return self._missing(f"prefix {prefix}")
         return [{"key": entry["key"], "value": self._decode(entry), "flags": entry["flags"]} for entry in entries]

@@ -23,6 +23,7 @@ from .errors import InvalidValueError
 LARGEST_VALUE = 512 * 1024
 # Consul sets no limit but that of a request's head (1 MiB, in which a character may need 12 bytes).
 LONGEST_KEY = 65536
+_DEEPEST = 100
 
 
 def path(key: object, what: str) -> str:
@@ -134,20 +135,20 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, bytes]:
     if not isinstance(mapping, Mapping):
         raise InvalidValueError(f"mapping: {arguments.shown(mapping)} is no mapping")
     found: dict[str, bytes] = {}
-    pending = [(prefix, mapping)]
+    pending = [(prefix, mapping, 1)]
     while pending:
-        above, inner = pending.pop()
+        above, inner, depth = pending.pop()
         for name, value in inner.items():
             if not isinstance(name, str) or not name or "/" in name:
                 raise InvalidValueError(f"mapping: {arguments.shown(name)} in {above!r} is no name", advice="A name holds no slash")
-            if len(above) > LONGEST_KEY:
-                raise InvalidValueError("mapping: is nested too deep, or holds itself")
+            if depth > _DEEPEST:
+                raise InvalidValueError(f"mapping: is nested deeper than {_DEEPEST} folders, or holds itself")
             key = f"{above}{name}"
             path(key, "mapping")
             if not isinstance(value, Mapping):
                 found[key] = content(value, f"value of {key!r}")
             elif value:
-                pending.append((f"{key}/", value))
+                pending.append((f"{key}/", value, depth + 1))
             else:
                 found[f"{key}/"] = b""
     return found

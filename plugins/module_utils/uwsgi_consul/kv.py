@@ -4,70 +4,260 @@
 
 """Consul's key/value store.
 
-Source: https://developer.hashicorp.com/consul/api-docs/kv
+Sources: https://developer.hashicorp.com/consul/api-docs/kv and .../api-docs/txn
 """
 
 from __future__ import annotations
 
-import base64
-import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from .errors import BadAnswerError, InvalidValueError
+from . import arguments, keys, transactions
+from .errors import BadAnswerError, ConsulError, InvalidValueError
+from .keys import entry
 from .protocol import Answer
+from .transactions import Operation
+from .updates import NewValue, Update
 
 if TYPE_CHECKING:
     from .api import Api
+    from .watch import Watch
 
 
-def get(client: Api, key: str, *, datacenter: str | None = None) -> dict[str, Any] | None:
-    """The entry of a key, as `entry` describes it, or `None` when there is no such key. Raises `ConsulError`."""
-    found = _read(client, _path(key, "key"), [], datacenter)
-    return found[0] if found else None
+class KV:
+    """Keys and values of one datacenter, through a client; may be used from any thread.
 
+    client: an `Api` or `Client`; made from the environment unless given. datacenter: the client's unless given.
 
-def tree(client: Api, prefix: str, *, datacenter: str | None = None) -> list[dict[str, Any]]:
-    """The entries of all keys that start with *prefix*, sorted by key; an empty prefix means the whole store.
+    Keys stand as they are, with spaces and all; they start with no slash. Values are bytes; where text is given it is
+    written as UTF-8, and 512 KiB are the most. An entry is a mapping: key, value (bytes), flags (a number of the user's
+    own), session (the id of the lock's holder, or `None`), create_index, modify_index and lock_index.
 
-    Consul compares characters, not path segments: `app` finds `apple` as well, `app/` does not. Raises `ConsulError`.
+    What can't be right raises `InvalidValueError` before anything is sent. A write is sent once: when its answer gets
+    lost, `NoAgentError` says that it is not known whether it was done.
     """
-    path = _path(prefix, "prefix") if prefix else "/v1/kv/"
-    return sorted(_read(client, path, [("recurse", "1")], datacenter), key=lambda found: str(found["key"]))
+
+    def __init__(self, client: Api | None = None, *, datacenter: str | None = None) -> None:
+        self.client = arguments.client(client)
+        self.datacenter = arguments.datacenter(datacenter)
+
+    def __repr__(self) -> str:
+        return f"KV({self.client!r}, datacenter={self.datacenter!r})"
+
+    def get(self, key: str, *, consistency: str | None = None) -> dict[str, Any] | None:
+        """The entry of a key, or `None` when there is no such key. Raises `ConsulError`."""
+        return self._get(key, consistency)
+
+    def tree(self, prefix: str, *, consistency: str | None = None) -> list[dict[str, Any]]:
+        """The entries of all keys that start with *prefix*, sorted by key; an empty prefix means the whole store.
+
+        Consul compares characters, not path segments: `app` finds `apple` as well, `app/` does not. Raises `ConsulError`.
+        """
+        found = self._read(keys.tree_path(prefix), [("recurse", "1")], consistency)
+        return sorted(found, key=lambda one: str(one["key"]))
+
+    def keys(self, prefix: str, separator: str | None = None, *, consistency: str | None = None) -> list[str]:
+        """All keys that start with *prefix*, sorted, without reading their values.
+
+        separator: keys are cut after its first occurrence behind the prefix, and each is listed once: with `app/` and
+        `/` these are the keys of the folder, and its folders with a slash at their end. Raises `ConsulError`.
+        """
+        path, params = keys.tree_path(prefix), [("keys", "1")]
+        if separator is not None:
+            if not arguments.text(separator, "separator", most=keys.LONGEST_KEY):
+                raise InvalidValueError("separator: is empty", advice="Leave it out to list whole keys")
+            params.append(("separator", separator))
+        answer = self._request("GET", path, params, consistency=consistency, allow=(404,))
+        if answer.status == 404:
+            return []
+        found = answer.json()
+        if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
+            raise _unexpected(answer)
+        return sorted(found)
+
+    def mapping(self, folder: str, *, encoding: str | None = "utf-8", consistency: str | None = None) -> dict[str, Any]:
+        """A folder as a nested mapping: names to values, and to mappings for the folders in it; empty where nothing is.
+
+        folder: with or without a slash at its end; empty for the whole store. encoding: of the values; `None` leaves them
+        bytes. Raises `InvalidValueError` when a name is a key and a folder at the same time (`tree` reads such), and when
+        a value is no text.
+        """
+        prefix = keys.folder(folder)
+        return keys.nested(self.tree(prefix, consistency=consistency), prefix, encoding)
+
+    def set(
+        self,
+        key: str,
+        value: str | bytes,
+        *,
+        flags: int | None = None,
+        cas: int | None = None,
+        acquire: str | None = None,
+        release: str | None = None,
+    ) -> bool:
+        """Writes the key; `False` when the condition does not hold, and then nothing was written.
+
+        flags: 0 unless given, also where the key had others. cas: the modify_index that the key must have, 0 if there may
+        be no such key. acquire: the id of a session that holds the key from then on; `False` when another one does.
+        release: the id of the session that gives the key back; `False` when it does not hold it. One of the three at most.
+        Raises `ConsulError`.
+        """
+        keys.path(key, "key")
+        params: list[tuple[str, Any]] = []
+        if cas is not None:
+            params.append(("cas", arguments.integer(cas, "cas")))
+        if acquire is not None:
+            params.append(("acquire", arguments.session(acquire, "acquire")))
+        if release is not None:
+            params.append(("release", arguments.session(release, "release")))
+        if len(params) > 1:
+            raise InvalidValueError(f"{params[0][0]} and {params[1][0]}: give one of them, not both")
+        return self._set(key, keys.content(value), 0 if flags is None else keys.flags(flags), params)
+
+    def set_mapping(self, folder: str, mapping: Mapping[str, Any], *, split: bool = False) -> int:
+        """Writes a nested mapping, as `mapping` reads it, into a folder; gives the number of keys that were written.
+
+        Values are text or bytes; other keys of the folder stay. It is one transaction unless *split*: see `transaction`.
+        """
+        written = keys.flat(mapping, keys.folder(folder))
+        self.transaction([Operation.set(key, value) for key, value in sorted(written.items())], split=split)
+        return len(written)
+
+    def delete(self, key: str, *, recurse: bool = False, cas: int | None = None, everything: bool = False) -> bool:
+        """Deletes the key, if there is one; `False` when the condition does not hold, and then nothing was deleted.
+
+        cas: the modify_index that the key must have if there is such a key. recurse: *key* is a prefix, and all keys that
+        start with it are deleted: end it with a slash, or `app` deletes `apple` as well. everything: must be true for the
+        empty prefix, which stands for the whole store. Raises `ConsulError`.
+        """
+        params: list[tuple[str, Any]] = []
+        whole_store = arguments.boolean(recurse, "recurse") and key == ""
+        if arguments.boolean(everything, "everything") != whole_store:
+            raise InvalidValueError(
+                "key: is empty, which means the whole store" if whole_store else "everything: is for the empty prefix only",
+                advice="To delete the whole store give an empty key, recurse=True and everything=True",
+            )
+        if recurse:
+            params.append(("recurse", "1"))
+        if cas is not None:
+            if recurse:
+                raise InvalidValueError("cas: is of no use with recurse", advice="A transaction deletes several keys on conditions")
+            # Consul never deletes for 0.
+            params.append(("cas", arguments.integer(cas, "cas", least=1)))
+        path = keys.tree_path(key, "key") if recurse else keys.path(key, "key")
+        return _flag(self._request("DELETE", path, params))
+
+    def update(
+        self,
+        key: str,
+        function: Callable[[bytes | None], NewValue],
+        *,
+        timeout: float = 30.0,
+        flags: int | None = None,
+        receipts: str | None = None,
+    ) -> bytes | None:
+        """Changes a value by a function of the old one; gives the new value. No change of another writer gets lost.
+
+        function: is called with the value, or `None` when there is no such key, and returns the new one (text or bytes),
+        or `None` to leave the key as it is. It is called again whenever another writer was faster, so it must have no
+        effects of its own. timeout: seconds for all attempts. flags: those of the key stay unless given.
+        receipts: a folder for keys that tell whether a write whose answer got lost was done; see `OutcomeUnknownError`.
+        The token needs to write there. With it every update is done once, at the price of a second write for each.
+
+        Raises `ConflictError` when others were faster for all the time; `OutcomeUnknownError`, only without receipts or
+        when the time is over, when an answer got lost and it can't be told whether the write was done; what the function
+        raises; `ConsulError`.
+        """
+        return Update(self, key, function, timeout, flags, receipts).run()
+
+    def transaction(self, operations: Iterable[Operation | Mapping[str, Any]], *, split: bool = False) -> list[Any]:
+        """Does all operations or none; gives the result of each: an entry, a list of entries for `get-tree`, or `None`.
+
+        operations: `Operation`s, or mappings with the names of its fields. A request has at most 64, of 512 KiB in all,
+        where values stand in base64, and one `get-tree`. split: more become several transactions, one after the other;
+        each is done as a whole or not at all, and the first that fails is the last.
+
+        The entry of an operation that writes or checks has all but the value. Transactions that only read are repeated
+        when that may help. Raises `TransactionError`, which says what failed and what was done before it, and is an
+        instance of the class of its cause, too.
+        """
+        return self._transaction(operations, split)
+
+    def watch(self, key: str, on_change: Callable[[Any], Any] | None = None, *, recurse: bool = False) -> Watch:
+        """Follows a key, or all keys that start with it; what the watch gives and *on_change* is called with is a snapshot.
+
+        The snapshot's value is what `get` gives, or with *recurse* what `tree` gives.
+        """
+        from .watch import watch
+
+        params: list[tuple[str, Any]] = self._dc()
+        if not arguments.boolean(recurse, "recurse"):
+            return watch(self.client, keys.path(key, "key"), params, _first_entry, on_change)
+        return watch(self.client, keys.tree_path(key, "key"), [("recurse", "1"), *params], _sorted_entries, on_change)
+
+    def _dc(self) -> list[tuple[str, Any]]:
+        return [("dc", self.datacenter)] if self.datacenter else []
+
+    def _request(self, method: str, path: str, params: Iterable[tuple[str, Any]] = (), body: bytes | None = None, **options: Any) -> Answer:
+        return self.client.request(method, path, [*params, *self._dc()], body, **options)
+
+    def _get(self, key: str, consistency: str | None = None, timeout: float | None = None) -> dict[str, Any] | None:
+        found = self._read(keys.path(key, "key"), [], consistency, timeout)
+        return found[0] if found else None
+
+    def _read(
+        self, path: str, params: list[tuple[str, Any]], consistency: str | None, timeout: float | None = None
+    ) -> list[dict[str, Any]]:
+        return _entries(self._request("GET", path, params, consistency=consistency, timeout=timeout, allow=(404,)))
+
+    def _set(self, key: str, value: bytes, flags: int, params: list[tuple[str, Any]], timeout: float | None = None) -> bool:
+        if flags:
+            params = [*params, ("flags", flags)]
+        return _flag(self._request("PUT", keys.path(key, "key"), params, value, timeout=timeout))
+
+    def _transaction(self, operations: Iterable[Operation | Mapping[str, Any]], split: bool, timeout: float | None = None) -> list[Any]:
+        requests = transactions.requests(operations, split)
+        total = sum(len(request.operations) for request in requests)
+        results: list[Any] = []
+        for request in requests:
+            try:
+                results += self._commit(request, timeout)
+            except ConsulError as error:
+                unknown = len(request.operations) if not request.reads and transactions.may_be_done(error) else 0
+                raise transactions.failed(error, request.first, unknown, total, results) from error
+        return results
+
+    def _commit(self, request: transactions.Request, timeout: float | None) -> list[Any]:
+        answer = self._request("PUT", "/v1/txn", [], request.body, idempotent=request.reads, timeout=timeout, allow=(409,))
+        if answer.status == 409:
+            raise request.refused(answer)
+        return request.results(answer)
 
 
-def entry(item: dict[str, Any]) -> dict[str, Any]:
-    """One entry of `/v1/kv/:key`: key, value (bytes), flags, session (the lock's holder, or `None`) and the indexes
-    create_index, modify_index and lock_index."""
-    return {
-        "key": item["Key"],
-        "value": base64.b64decode(item["Value"] or "", validate=True),
-        "flags": item["Flags"],
-        "session": item.get("Session"),
-        "create_index": item["CreateIndex"],
-        "modify_index": item["ModifyIndex"],
-        "lock_index": item["LockIndex"],
-    }
-
-
-def _path(key: str, what: str) -> str:
-    if not isinstance(key, str) or not key:
-        raise InvalidValueError(f"{what}: {key!r} is no key")
-    if key.startswith("/"):
-        raise InvalidValueError(f"{what}: {key!r} must not start with a slash")
-    if re.search(r"[\x00-\x1f\x7f]", key):
-        raise InvalidValueError(f"{what}: {key!r} holds a control character")
-    # Consul's server cleans paths: it would answer for another key.
-    if re.search(r"(^|/)\.{1,2}(/|$)|//", key):
-        raise InvalidValueError(f"{what}: {key!r} has an empty segment, or one that is . or .., which Consul's HTTP API can't address")
-    return f"/v1/kv/{quote(key, safe='/')}"
-
-
-def _read(client: Api, path: str, params: list[tuple[str, Any]], datacenter: str | None) -> list[dict[str, Any]]:
-    answer: Answer = client.request("GET", path, params + ([("dc", datacenter)] if datacenter else []), allow=(404,))
+def _entries(answer: Answer) -> list[dict[str, Any]]:
     if answer.status == 404:
         return []
     try:
         return [entry(item) for item in answer.json()]
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
+        raise _unexpected(answer) from None
+
+
+def _first_entry(answer: Answer) -> dict[str, Any] | None:
+    found = _entries(answer)
+    return found[0] if found else None
+
+
+def _sorted_entries(answer: Answer) -> list[dict[str, Any]]:
+    return sorted(_entries(answer), key=lambda one: str(one["key"]))
+
+
+def _flag(answer: Answer) -> bool:
+    said = answer.json()
+    if not isinstance(said, bool):
+        raise _unexpected(answer)
+    return said
+
+
+def _unexpected(answer: Answer) -> BadAnswerError:
+    return BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)

@@ -215,7 +215,12 @@ def may_succeed_elsewhere(answer: Answer) -> bool:
 
 def may_succeed_later(answer: Answer) -> bool:
     """Whether the same request may succeed in a moment; Consul says 500 to some requests that are wrong, too."""
-    return answer.status in (429, 502, 503, 504) or (answer.status == 500 and bool(_PASSING_TROUBLE.search(answer.text)))
+    return is_passing(answer.status, answer.text)
+
+
+def is_passing(status: int, text: str) -> bool:
+    """Whether trouble of that status and text may be over in a moment."""
+    return status in (429, 502, 503, 504) or (status == 500 and bool(_PASSING_TROUBLE.search(text)))
 
 
 def check(answer: Answer, request: Request, allow: Collection[int] = ()) -> Answer:

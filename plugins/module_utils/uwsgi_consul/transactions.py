@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from . import arguments, keys
-from .errors import BadAnswerError, ConsulError, InvalidValueError, PermissionDeniedError
-from .protocol import Answer
+from .errors import BadAnswerError, BadRequestError, ConsulError, InvalidValueError, NoAgentError, PermissionDeniedError, ServerError
+from .protocol import Answer, excerpt
 
 # Consul 1.22 takes 128 operations, older versions 64.
 MOST_OPERATIONS = 64
@@ -203,13 +203,19 @@ class TransactionError(ConsulError):
     results: tuple[Any, ...] = ()
 
 
-class RefusedError(ConsulError):
+class RefusedError(BadRequestError):
     """Consul refused a transaction. failures: each operation that it named, with the reason."""
 
     def __init__(self, failures: Sequence[Failure], answer: Answer) -> None:
         shown = "; ".join(str(failure) for failure in failures[:5])
         rest = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
-        super().__init__(f"nothing of the transaction was done: {shown}{rest}", asked=answer.asked, agent=answer.agent)
+        super().__init__(
+            f"Consul refused the transaction: {shown}{rest}",
+            asked=answer.asked,
+            agent=answer.agent,
+            status=answer.status,
+            answer=excerpt(answer.text),
+        )
         self.failures = tuple(failures)
 
 
@@ -222,13 +228,11 @@ def failed(cause: ConsulError, done: int, unknown: int, total: int, results: Seq
     kind = type(cause)
     if isinstance(cause, RefusedError):
         denied = bool(failures) and all(failure.reason.startswith("Permission denied") for failure in failures)
-        kind = PermissionDeniedError if denied else ConsulError
+        kind = PermissionDeniedError if denied else BadRequestError
     if kind not in _classes:
-        bases = (TransactionError,) if kind is ConsulError else (TransactionError, kind)
-        _classes[kind] = type("TransactionError", bases, {"__doc__": TransactionError.__doc__, "__module__": __name__})
+        _classes[kind] = type("TransactionError", (TransactionError, kind), {"__doc__": TransactionError.__doc__, "__module__": __name__})
     mixed = _classes[kind]
     error = mixed.__new__(mixed, *cause.args)
-    vars(error).update({"status": 409, "answer": ""} if isinstance(cause, RefusedError) else {})
     vars(error).update(vars(cause))
     error.failures, error.done, error.unknown, error.results = failures, done, unknown, tuple(results)
     if done or unknown < total:
@@ -236,6 +240,15 @@ def failed(cause: ConsulError, done: int, unknown: int, total: int, results: Seq
         error.problem += f"; {known}, of the next {unknown} it is not known" if unknown else f"; {known}, the others not"
     error.__cause__ = cause
     return error
+
+
+def may_be_done(error: ConsulError) -> bool:
+    """Whether a write that failed so may have been done, or may be done yet."""
+    if isinstance(error, ServerError):
+        # Without a leader nothing is done; other errors may come from a server that lost its leadership meanwhile.
+        return error.status != 429 and "No cluster leader" not in error.answer
+    # An error of the connection names an agent only if the request was sent to it.
+    return isinstance(error, BadAnswerError) or (isinstance(error, NoAgentError) and bool(error.agent))
 
 
 @dataclass(frozen=True)
@@ -252,7 +265,7 @@ class Request:
 
     def results(self, answer: Answer) -> list[Any]:
         """The result of each operation: an entry for those that read, write or check a key, a list of entries for
-        `get-tree`, `None` for the others. An entry of what does not read has no value (`b""`): Consul does not send it.
+        `get-tree`, `None` for the others. The entry of what writes or checks lacks the value: Consul does not send it.
 
         Raises `BadAnswerError`.
         """
@@ -276,6 +289,8 @@ class Request:
                 results.append(None)
             else:
                 found = next(rest)
+                if operation.verb not in ("get", "get-or-empty"):
+                    del found["value"]
                 results.append(None if operation.verb == "get-or-empty" and not found["create_index"] else found)
         return results
 
