@@ -199,7 +199,7 @@ class KV:
         return [("dc", self.datacenter)] if self.datacenter else []
 
     def _request(self, method: str, path: str, params: Iterable[tuple[str, Any]] = (), body: bytes | None = None, **options: Any) -> Answer:
-        return self.client.request(method, path, [*params, *self._dc()], body, **options)
+        return self.client.request(method, path, [*params, *self._dc()], body=body, **options)
 
     def _get(self, key: str, consistency: str | None = None, timeout: float | None = None) -> dict[str, Any] | None:
         found = self._read(keys.path(key, "key"), [], consistency, timeout)

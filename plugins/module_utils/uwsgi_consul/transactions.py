@@ -235,9 +235,10 @@ def failed(cause: ConsulError, done: int, unknown: int, total: int, results: Seq
     error = mixed.__new__(mixed, *cause.args)
     vars(error).update(vars(cause))
     error.failures, error.done, error.unknown, error.results = failures, done, unknown, tuple(results)
-    if done or unknown < total:
-        known = f"of {total} operations the first {done} were done"
-        error.problem += f"; {known}, of the next {unknown} it is not known" if unknown else f"; {known}, the others not"
+    if unknown and total > unknown:
+        error.problem += f"; that was operation {done} to {done + unknown - 1} of {total}, those before were done, those after not"
+    elif not unknown:
+        error.problem += f"; the first {done} of {total} operations were done, the others not" if done else "; nothing was done"
     error.__cause__ = cause
     return error
 
