@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from .api import Api
     from .watch import Snapshot, Watch
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("uwsgi_consul.config")
 _T = TypeVar("_T")
 _Change = Callable[[_T, "_T | None"], Any]
 
@@ -94,6 +96,8 @@ class Config(Generic[_T]):
         self._on_problem: list[Callable[[ConfigError], Any]] = []
         # Held while a change is applied and told, so that changes are told in their order.
         self._lock = threading.RLock()
+        self._forked = False
+        _all.add(self)
 
     def __repr__(self) -> str:
         # The values may be secrets.
@@ -107,7 +111,9 @@ class Config(Generic[_T]):
 
     @property
     def current(self) -> _T:
-        """The settings that are in force: all of one moment. Costs no request and no lock."""
+        """The settings that are in force: all of one moment. Costs no request."""
+        if self._forked:
+            self._go_on()
         value: _T = self._current
         return value
 
@@ -137,8 +143,8 @@ class Config(Generic[_T]):
         found = {str(entry["key"])[len(self._folder) :]: bytes(entry["value"]) for entry in entries}
         with self._lock:
             if found != self._seen:
-                self._seen = found
                 self._judge(found)
+                self._seen = found
             return self._problem is None
 
     def _judge(self, found: dict[str, bytes]) -> None:
@@ -154,6 +160,14 @@ class Config(Generic[_T]):
         old, self._current = self._current, value
         if old is None or value != old:
             self._tell(self._on_change, value, old)
+
+    def _go_on(self) -> None:
+        """In a child: follows changes again, from what the parent knew last."""
+        with self._lock:
+            self._forked = False
+            snapshot = self._watch.latest if self._watch is not None else None
+            if snapshot is not None:
+                self.apply(snapshot.value)
 
     def _follow(self, snapshot: Snapshot) -> None:
         self.apply(snapshot.value)
@@ -198,3 +212,15 @@ class _Subscription:
 
     def __call__(self, *values: Any) -> None:
         self._callback(*values)
+
+
+_all: weakref.WeakSet[Config[Any]] = weakref.WeakSet()
+
+
+def _tell_child() -> None:
+    # A thread of the parent may have held a lock, and was perhaps in the middle of applying a change.
+    for config in list(_all):
+        config._lock, config._forked = threading.RLock(), True
+
+
+os.register_at_fork(after_in_child=_tell_child)
