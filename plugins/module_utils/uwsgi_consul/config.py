@@ -122,6 +122,12 @@ class Config(Generic[_T]):
         """Why what now stands in Consul is not in force; `None` when it is."""
         return self._problem
 
+    @property
+    def stale_since(self) -> float | None:
+        """Since when no agent vouches for what was read last (unix seconds); `None` while one does, and before the first answer."""
+        snapshot = self._watch.latest if self._watch is not None else None
+        return None if snapshot is None else snapshot.stale_since
+
     def on_change(self, callback: _Change[_T]) -> Callable[[], None]:
         """Calls *callback* with the new and the old value after each change; the result ends that.
 
