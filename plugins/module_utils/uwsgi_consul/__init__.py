@@ -29,13 +29,17 @@ from .errors import (
 if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
+    from .config import Config, ConfigError
     from .events import Events
+    from .kv import KV
     from .maintenance import Maintenance
     from .mesh import Mesh
     from .queries import Queries
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
+    from .transactions import Operation, TransactionError
+    from .updates import ConflictError, OutcomeUnknownError
 
 # Where each name is that is loaded when it is first used.
 _MODULES = {
@@ -44,13 +48,20 @@ _MODULES = {
     "AsyncApi": "api",
     "AsyncClient": "client",
     "Client": "client",
+    "Config": "config",
+    "ConfigError": "config",
+    "ConflictError": "updates",
     "Events": "events",
+    "KV": "kv",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
+    "Operation": "transactions",
+    "OutcomeUnknownError": "updates",
     "Queries": "queries",
     "Sessions": "sessions",
     "Settings": "settings",
     "Sweeper": "sweeper",
+    "TransactionError": "transactions",
 }
 
 __all__ = [
@@ -61,14 +72,20 @@ __all__ = [
     "BadAnswerError",
     "BadRequestError",
     "Client",
+    "Config",
+    "ConfigError",
+    "ConflictError",
     "ConsulError",
     "Events",
     "InvalidValueError",
+    "KV",
     "LibraryMissingError",
     "Maintenance",
     "Mesh",
     "NoAgentError",
     "NotFoundError",
+    "Operation",
+    "OutcomeUnknownError",
     "PermissionDeniedError",
     "Queries",
     "RequestError",
@@ -76,6 +93,7 @@ __all__ = [
     "Sessions",
     "Settings",
     "Sweeper",
+    "TransactionError",
 ]
 
 
