@@ -85,12 +85,22 @@ def entry(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def text(found: Mapping[str, Any], encoding: str = "utf-8") -> str:
+def text(found: Mapping[str, Any], codec: str = "utf-8") -> str:
     """The value of an entry as text; raises `InvalidValueError`, which does not show it."""
     try:
-        return str(found["value"], encoding)
-    except UnicodeDecodeError:
-        raise InvalidValueError(f"the value of {found['key']} is not {encoding.upper()} text") from None
+        return str(found["value"], codec)
+    except UnicodeError:
+        raise InvalidValueError(f"the value of {found['key']} is not {codec.upper()} text") from None
+
+
+def encoding(value: object) -> str | None:
+    """The name of an encoding of text that Python knows, or `None` for bytes."""
+    try:
+        if value is None or (isinstance(value, str) and "a".encode(value)):
+            return value
+    except (LookupError, ValueError):
+        pass
+    raise InvalidValueError(f"encoding: {arguments.shown(value)} is no encoding of text", advice="Give utf-8, or None for bytes")
 
 
 def folder(name: object, what: str = "folder") -> str:
@@ -101,11 +111,11 @@ def folder(name: object, what: str = "folder") -> str:
     return "" if name == "" else path(name, what)
 
 
-def nested(entries: Iterable[Mapping[str, Any]], prefix: str, encoding: str | None = "utf-8") -> dict[str, Any]:
+def nested(entries: Iterable[Mapping[str, Any]], prefix: str, codec: str | None = "utf-8") -> dict[str, Any]:
     """The entries of a folder as a mapping of names to values, and to mappings for the folders in it.
 
     A key that ends with a slash and has no value is a folder that somebody made (Consul's UI does): it appears, empty
-    if nothing is in it. encoding: of the values; `None` leaves them bytes. Raises `InvalidValueError` for a name that is
+    if nothing is in it. codec: the encoding of the values; `None` leaves them bytes. Raises `InvalidValueError` for a name that is
     key and folder at the same time, for a mapping can't hold both, and for a value that is no text.
     """
     root: dict[str, Any] = {}
@@ -123,7 +133,7 @@ def nested(entries: Iterable[Mapping[str, Any]], prefix: str, encoding: str | No
         if name:
             if name in inner:
                 raise InvalidValueError(f"{key}: is a key and a folder at the same time, which a mapping can't hold", advice=_BOTH)
-            inner[name] = found["value"] if encoding is None else text(found, encoding)
+            inner[name] = found["value"] if codec is None else text(found, codec)
     return root
 
 

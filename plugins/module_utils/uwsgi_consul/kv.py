@@ -82,8 +82,8 @@ class KV:
         bytes. Raises `InvalidValueError` when a name is a key and a folder at the same time (`tree` reads such), and when
         a value is no text.
         """
-        prefix = keys.folder(folder)
-        return keys.nested(self.tree(prefix, consistency=consistency), prefix, encoding)
+        prefix, codec = keys.folder(folder), keys.encoding(encoding)
+        return keys.nested(self.tree(prefix, consistency=consistency), prefix, codec)
 
     def set(
         self,

@@ -19,7 +19,7 @@ from . import arguments, keys
 from .errors import BadAnswerError, BadRequestError, ConsulError, InvalidValueError, NoAgentError, PermissionDeniedError, ServerError
 from .protocol import Answer, excerpt
 
-# Consul 1.22 takes 128 operations, older versions 64.
+# Consul takes 128 operations from 1.14 on, and 64 before.
 MOST_OPERATIONS = 64
 # Bytes of a request's body (`txn_max_req_len`), in which values stand in base64.
 LARGEST_REQUEST = 512 * 1024
