@@ -5,14 +5,16 @@
 """Changing a value by a function of the old one, while others do the same: what `KV.update` does.
 
 A value is written on the condition that the key still has the index it was read with (check and set, CAS), else it is
-read again. An index is never used twice, so a value that was changed and changed back is seen (ABA), and a key that was
-deleted meanwhile has none: it is only created again when the function, called with `None`, gave a value for that.
+read again. An index is not used twice (unless an old snapshot of all of Consul is restored), so a value that was changed
+and changed back is seen (ABA). A key that was deleted meanwhile has none: it is only created again when the function,
+called with `None`, gave a value for that.
 
 What needs thought is a write whose answer gets lost. Was it done? As long as the key has its old index, it was not, and
 writing again on the same condition does it once, whatever becomes of the first. Once the index is another one, nobody
 can tell from the key: the value may be ours, or the same made by another, and either may have been overwritten since. So
 that is an error, unless the update writes a receipt: a key of its own, in the same transaction. It exists if and only if
-the update was done, and is deleted when that is known.
+the update was done, and is deleted when that is known. It also keeps a creation that is late from making the key once more
+after somebody deleted it, which nothing else does.
 """
 
 from __future__ import annotations

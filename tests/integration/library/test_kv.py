@@ -443,7 +443,7 @@ def test_twenty_writers_through_lost_answers_lose_and_double_nothing_with_receip
     faulty = proxy(consul.address, faults=0.2)
     running = writers(faulty.address, key, f"{folder}receipts", count=6)
     values, unknown = running.results()
-    assert min(faulty.lost.values()) > 0
+    assert sum(faulty.lost.values()) > 5
     assert unknown == 0
     assert values == list(range(1, running.total + 1))
     assert kv.get(key)["value"] == str(running.total).encode()
@@ -455,7 +455,7 @@ def test_without_receipts_they_lose_and_double_nothing_silently(consul, kv, fold
     faulty = proxy(consul.address, faults=0.1)
     running = writers(faulty.address, key, count=6)
     values, unknown = running.results()
-    assert min(faulty.lost.values()) > 0
+    assert sum(faulty.lost.values()) > 5
     assert len(values) + unknown == running.total
     # No value was given twice, and what is not in the counter was told as unknown.
     assert len(set(values)) == len(values)

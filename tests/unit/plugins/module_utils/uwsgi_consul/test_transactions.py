@@ -10,9 +10,10 @@ import base64
 import itertools
 import json
 
+import consul
 import pytest
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import errors, transactions
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Client, errors, transactions
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.kv import KV
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.transactions import Operation, TransactionError
@@ -285,6 +286,17 @@ def test_an_agent_that_can_not_be_reached_did_nothing(refusing):
     with pytest.raises(errors.NoAgentError) as failed:
         KV(Api(agents=[refusing])).transaction([Operation.set("a", "1")])
     assert (failed.value.done, failed.value.unknown) == (0, 0)
+
+
+def test_through_a_client_it_is_the_librarys_error_as_well(refusing, fake_agent, reply):
+    with pytest.raises(consul.ConsulException) as failed:
+        KV(Client(agents=[refusing])).transaction([Operation.set("a", "1")])
+    assert isinstance(failed.value, TransactionError)
+    assert isinstance(failed.value, errors.NoAgentError)
+    with pytest.raises(consul.ACLPermissionDenied) as denied:
+        KV(Client(agents=[fake_agent(reply("no", 403)).address])).transaction([Operation.set("a", "1")])
+    assert isinstance(denied.value, TransactionError)
+    assert denied.value.status == 403
 
 
 def test_only_what_reads_is_asked_of_another_agent(store):
