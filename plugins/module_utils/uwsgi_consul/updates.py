@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # What the function may return; `None` leaves the key as it is.
 NewValue = Union[str, bytes, None]
 # The pause after a write that another one forestalled: at most this, doubled each time up to the longest, in seconds.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 
 
 class ConflictError(ConsulError):
@@ -186,8 +186,13 @@ class Update:
         return max(min(self._deadline - time.monotonic(), self._kv.client.settings.timeout), 0.05)
 
     def _unknown(self, why: str, advice: str = "") -> OutcomeUnknownError:
+        lost = self._lost or ConsulError("")
         error = OutcomeUnknownError(
-            f"the answer to a write of {self._key} got lost, and it is not known whether it was done: {why}", advice=advice
+            f"the answer to a write of {self._key} got lost, and it is not known whether it was done: {why}",
+            asked=lost.asked,
+            agent=lost.agent,
+            advice=advice,
+            attempts=getattr(lost, "attempts", {}),
         )
         error.__cause__ = self._lost
         return error
