@@ -65,6 +65,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "KV",
     "Agent",
     "Api",
     "AsyncApi",
@@ -78,7 +79,6 @@ __all__ = [
     "ConsulError",
     "Events",
     "InvalidValueError",
-    "KV",
     "LibraryMissingError",
     "Maintenance",
     "Mesh",
