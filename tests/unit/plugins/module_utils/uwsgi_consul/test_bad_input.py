@@ -25,11 +25,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
+    KV,
     Api,
     Events,
     InvalidValueError,
     Maintenance,
     Mesh,
+    Operation,
     Queries,
     Sessions,
     Settings,
@@ -135,6 +137,29 @@ PATH = kind("/nowhere/state", "text", bad=("", "a\x00b", "x" * HUGE, "\ud800"))
 FUNCTION = kind(str, "object", bad=(Unfit(), {1}))
 STATUS = kind("any", "text", bad=("", "healthy", "x" * HUGE), more=st.text(max_size=20))
 CLIENT = kind(Api(Settings()))
+BAD_KEYS = ("/a", "a//b", "a/../b", "..", ".", " a", "a ", "a\u00a0b", "a\nb", "a\x00", "x" * HUGE, "a\ud800")
+KEY = kind("app/a", "text", bad=("", *BAD_KEYS), more=CONTROL)
+PREFIX = kind("app/", "text", bad=BAD_KEYS, more=CONTROL)
+VALUE = kind("value", "text", "bytes", bad=("x" * 600_000, b"x" * 600_000, "\ud800", bytearray(b"a")))
+MAPPING = kind(
+    {"a": "b"},
+    "mapping",
+    bad=({"": "a"}, {7: "a"}, {"a": 7}, {"a/b": "c"}, {"a": {"..": "b"}}, {"a": "x" * 600_000}),
+    says="value of",
+)
+OPERATIONS = kind(
+    [{"verb": "delete", "key": "a"}],
+    "list",
+    bad=([7], ["a"], [{}], [{"verb": "set"}], [{"verb": "set", "key": "a"}], [{"verb": "x", "key": "a"}], [{"verb": "get", "key": ""}]),
+    says="operation ",
+)
+VERB = kind("get", "text", bad=("", "GET", "x" * HUGE), more=CONTROL)
+FLAGS = kind(7, "integer", bad=(-1, 2**64, 10**5000))
+INDEX = kind(7, "integer", bad=(-1, 2**63, 10**5000))
+POSITIVE = kind(7, "integer", bad=(0, -1, 2**63, 10**5000))
+ENCODING = kind("utf-8", "text", bad=("", "x", "base64", "undefined", "a\x00", "x" * HUGE))
+SEPARATOR = kind("/", "text", bad=("", "x" * HUGE, "\ud800"))
+UPDATE_TIMEOUT = kind(5, "integer", "float", bad=(0, -1, math.nan, math.inf, 10**5000, 86401))
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
 
 
@@ -204,6 +229,25 @@ CASES = [
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
     method(Events, "follow", {}, {"name": NAME}),
+    Case("KV", lambda _client, client: KV(client), {}, {"client": CLIENT}),
+    Case("KV", KV, {}, {"datacenter": DATACENTER}),
+    method(KV, "get", {"key": KEY}, {"consistency": CONSISTENCY}),
+    method(KV, "tree", {"prefix": PREFIX}, {"consistency": CONSISTENCY}),
+    method(KV, "keys", {"prefix": PREFIX}, {"separator": SEPARATOR, "consistency": CONSISTENCY}),
+    method(KV, "mapping", {"folder": PREFIX}, {"encoding": ENCODING, "consistency": CONSISTENCY}),
+    method(KV, "set", {"key": KEY, "value": VALUE}, {"flags": FLAGS, "cas": INDEX}),
+    method(KV, "set", {"key": KEY, "value": VALUE}, {"acquire": SESSION}),
+    method(KV, "set", {"key": KEY, "value": VALUE}, {"release": SESSION}),
+    method(KV, "set_mapping", {"folder": PREFIX, "mapping": MAPPING, "split": BOOLEAN}),
+    method(KV, "delete", {"key": KEY}, {"cas": POSITIVE}),
+    Case("KV.delete", lambda client, key: KV(client).delete(key, recurse=True), {"key": KEY}),
+    Case("KV.delete", lambda client, recurse: KV(client).delete("a", recurse=recurse), {"recurse": BOOLEAN}),
+    Case("KV.delete", lambda client, everything: KV(client).delete("", recurse=True, everything=everything), {"everything": BOOLEAN}),
+    method(KV, "update", {"key": KEY, "function": FUNCTION, "timeout": UPDATE_TIMEOUT}, {"flags": FLAGS, "receipts": PREFIX}),
+    method(KV, "transaction", {"operations": OPERATIONS, "split": BOOLEAN}),
+    Case("Operation", lambda _client, **fields: Operation(**fields), {"verb": VERB, "key": KEY}),
+    Case("Operation", lambda _client, **fields: Operation("cas", "a", **fields), {"value": VALUE, "index": INDEX}, {"flags": FLAGS}),
+    Case("Operation", lambda _client, **fields: Operation("lock", "a", "v", **fields), {"session": SESSION}),
     method(Maintenance, "enable", {"reason": TEXT}, {"service_id": NAME}),
     method(Maintenance, "disable", {}, {"service_id": NAME}),
     method(Mesh, "upstreams", {}, {"service": NAME}),
