@@ -39,6 +39,7 @@ class Bound:
         body: Any = None,
         *,
         consistency: str | None = None,
+        timeout: float | None = None,
         idempotent: bool | None = None,
         allow: Collection[int] = (),
     ) -> Answer:
@@ -46,7 +47,9 @@ class Bound:
         # What an agent itself holds has no datacenter.
         query = [*params, *([("dc", self.datacenter)] if self.datacenter and not path.startswith("/v1/agent/") else [])]
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
-        return self.client.request(method, path, query, data, consistency=consistency, idempotent=idempotent, allow=allow)
+        return self.client.request(
+            method, path, query, body=data, consistency=consistency, timeout=timeout, idempotent=idempotent, allow=allow
+        )
 
     def _one_agent(self, what: str) -> None:
         """Refuses a client of several agents for *what* one agent holds: failover would ask another one without a word."""

@@ -9,22 +9,22 @@ Sources: https://developer.hashicorp.com/consul/api-docs/kv and .../api-docs/txn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import arguments, keys, transactions
-from .errors import BadAnswerError, ConsulError, InvalidValueError
+from .bound import Bound, read
+from .errors import ConsulError, InvalidValueError
 from .keys import entry
 from .protocol import Answer
 from .transactions import Operation
 from .updates import NewValue, Update
 
 if TYPE_CHECKING:
-    from .api import Api
     from .watch import Watch
 
 
-class KV:
+class KV(Bound):
     """Keys and values of one datacenter, through a client; may be used from any thread.
 
     client: an `Api` or `Client`; made from the environment unless given. datacenter: the client's unless given.
@@ -37,13 +37,6 @@ class KV:
     lost, `NoAgentError` says that it is not known whether it was done.
     """
 
-    def __init__(self, client: Api | None = None, *, datacenter: str | None = None) -> None:
-        self.client = arguments.client(client)
-        self.datacenter = arguments.datacenter(datacenter)
-
-    def __repr__(self) -> str:
-        return f"KV({self.client!r}, datacenter={self.datacenter!r})"
-
     def get(self, key: str, *, consistency: str | None = None) -> dict[str, Any] | None:
         """The entry of a key, or `None` when there is no such key. Raises `ConsulError`."""
         return self._get(key, consistency)
@@ -53,8 +46,7 @@ class KV:
 
         Consul compares characters, not path segments: `app` finds `apple` as well, `app/` does not. Raises `ConsulError`.
         """
-        found = self._read(keys.tree_path(prefix), [("recurse", "1")], consistency)
-        return sorted(found, key=lambda one: str(one["key"]))
+        return _sorted_entries(self._read(keys.tree_path(prefix), [("recurse", "1")], consistency))
 
     def keys(self, prefix: str, separator: str | None = None, *, consistency: str | None = None) -> list[str]:
         """All keys that start with *prefix*, sorted, without reading their values.
@@ -67,13 +59,10 @@ class KV:
             if not arguments.text(separator, "separator", most=keys.LONGEST_KEY):
                 raise InvalidValueError("separator: is empty", advice="Leave it out to list whole keys")
             params.append(("separator", separator))
-        answer = self._request("GET", path, params, consistency=consistency, allow=(404,))
+        answer = self._read(path, params, consistency)
         if answer.status == 404:
             return []
-        found = answer.json()
-        if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
-            raise _unexpected(answer)
-        return sorted(found)
+        return sorted(read(answer, lambda found: [_expect(str, key) for key in _expect(list, found)]))
 
     def mapping(self, folder: str, *, encoding: str | None = "utf-8", consistency: str | None = None) -> dict[str, Any]:
         """A folder as a nested mapping: names to values, and to mappings for the folders in it; empty where nothing is.
@@ -145,7 +134,7 @@ class KV:
             # Consul never deletes for 0.
             params.append(("cas", arguments.integer(cas, "cas", least=1)))
         path = keys.tree_path(key, "key") if recurse else keys.path(key, "key")
-        return _flag(self._request("DELETE", path, params))
+        return _flag(self._ask("DELETE", path, params))
 
     def update(
         self,
@@ -190,30 +179,21 @@ class KV:
         """
         from .watch import watch
 
-        params: list[tuple[str, Any]] = self._dc()
+        params = [("dc", self.datacenter)] if self.datacenter else []
         if not arguments.boolean(recurse, "recurse"):
             return watch(self.client, keys.path(key, "key"), params, _first_entry, on_change)
         return watch(self.client, keys.tree_path(key, "key"), [("recurse", "1"), *params], _sorted_entries, on_change)
 
-    def _dc(self) -> list[tuple[str, Any]]:
-        return [("dc", self.datacenter)] if self.datacenter else []
-
-    def _request(self, method: str, path: str, params: Iterable[tuple[str, Any]] = (), body: bytes | None = None, **options: Any) -> Answer:
-        return self.client.request(method, path, [*params, *self._dc()], body=body, **options)
-
     def _get(self, key: str, consistency: str | None = None, timeout: float | None = None) -> dict[str, Any] | None:
-        found = self._read(keys.path(key, "key"), [], consistency, timeout)
-        return found[0] if found else None
+        return _first_entry(self._read(keys.path(key, "key"), (), consistency, timeout))
 
-    def _read(
-        self, path: str, params: list[tuple[str, Any]], consistency: str | None, timeout: float | None = None
-    ) -> list[dict[str, Any]]:
-        return _entries(self._request("GET", path, params, consistency=consistency, timeout=timeout, allow=(404,)))
+    def _read(self, path: str, params: Sequence[tuple[str, Any]], consistency: str | None, timeout: float | None = None) -> Answer:
+        return self._ask("GET", path, params, consistency=consistency, timeout=timeout, allow=(404,))
 
     def _set(self, key: str, value: bytes, flags: int, params: list[tuple[str, Any]], timeout: float | None = None) -> bool:
         if flags:
             params = [*params, ("flags", flags)]
-        return _flag(self._request("PUT", keys.path(key, "key"), params, value, timeout=timeout))
+        return _flag(self._ask("PUT", keys.path(key, "key"), params, value, timeout=timeout))
 
     def _transaction(self, operations: Iterable[Operation | Mapping[str, Any]], split: bool, timeout: float | None = None) -> list[Any]:
         requests = transactions.requests(operations, split)
@@ -228,7 +208,7 @@ class KV:
         return results
 
     def _commit(self, request: transactions.Request, timeout: float | None) -> list[Any]:
-        answer = self._request("PUT", "/v1/txn", [], request.body, idempotent=request.reads, timeout=timeout, allow=(409,))
+        answer = self._ask("PUT", "/v1/txn", [], request.body, idempotent=request.reads, timeout=timeout, allow=(409,))
         if answer.status == 409:
             raise request.refused(answer)
         return request.results(answer)
@@ -237,10 +217,8 @@ class KV:
 def _entries(answer: Answer) -> list[dict[str, Any]]:
     if answer.status == 404:
         return []
-    try:
-        return [entry(item) for item in answer.json()]
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise _unexpected(answer) from None
+    entries: list[dict[str, Any]] = read(answer, lambda found: [entry(item) for item in found])
+    return entries
 
 
 def _first_entry(answer: Answer) -> dict[str, Any] | None:
@@ -253,11 +231,11 @@ def _sorted_entries(answer: Answer) -> list[dict[str, Any]]:
 
 
 def _flag(answer: Answer) -> bool:
-    said = answer.json()
-    if not isinstance(said, bool):
-        raise _unexpected(answer)
+    said: bool = read(answer, lambda found: _expect(bool, found))
     return said
 
 
-def _unexpected(answer: Answer) -> BadAnswerError:
-    return BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)
+def _expect(kind: type, found: Any) -> Any:
+    if not isinstance(found, kind):
+        raise TypeError
+    return found

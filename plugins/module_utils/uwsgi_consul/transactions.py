@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from . import arguments, keys
+from .bound import read
 from .errors import BadAnswerError, BadRequestError, ConsulError, InvalidValueError, NoAgentError, PermissionDeniedError, ServerError
 from .protocol import Answer, excerpt
 
@@ -270,10 +271,7 @@ class Request:
 
         Raises `BadAnswerError`.
         """
-        try:
-            entries = [keys.entry(item["KV"]) for item in answer.json()["Results"] or []]
-        except (KeyError, TypeError, AttributeError, ValueError):
-            raise _unexpected(answer) from None
+        entries = read(answer, lambda found: [keys.entry(item["KV"]) for item in found["Results"] or []])
         # Entries come one after the other without saying to which operation they belong. All but `get-tree` have one
         # or none, so that the rest is the tree's: `requests` puts only one tree into a request.
         single = sum(operation.verb not in (*_SILENT, "get-tree") for operation in self.operations)
@@ -296,15 +294,13 @@ class Request:
         return results
 
     def refused(self, answer: Answer) -> ConsulError:
-        """The error for a 409, with the operations' places in the list that was given."""
-        try:
-            failures = []
-            for said in answer.json()["Errors"]:
-                operation = self.operations[said["OpIndex"]]
-                failures.append(Failure(self.first + said["OpIndex"], operation.verb, operation.key, str(said["What"])))
-        except (KeyError, TypeError, IndexError, BadAnswerError):
-            return _unexpected(answer)
-        return RefusedError(failures, answer)
+        """The error for a 409, with the operations' places in the list that was given; raises `BadAnswerError`."""
+
+        def failure(said: Any) -> Failure:
+            operation = self.operations[said["OpIndex"]]
+            return Failure(self.first + said["OpIndex"], operation.verb, operation.key, str(said["What"]))
+
+        return RefusedError(read(answer, lambda found: [failure(said) for said in found["Errors"]]), answer)
 
 
 def requests(operations: Iterable[Operation | Mapping[str, Any]], split: bool) -> list[Request]:

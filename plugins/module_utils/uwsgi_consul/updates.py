@@ -158,7 +158,7 @@ class Update:
         if not self._lost_create:
             # Nobody asks for it any more, so it does no harm where it can't be deleted.
             with contextlib.suppress(ConsulError):
-                self._kv._request("DELETE", keys.path(self._receipt, "receipts"), timeout=self._left(), idempotent=True)
+                self._kv._ask("DELETE", keys.path(self._receipt, "receipts"), timeout=self._left(), idempotent=True)
         return value
 
     def _note(self, error: ConsulError) -> None:
