@@ -20,16 +20,20 @@ from .errors import (
     InvalidValueError,
     LibraryMissingError,
     NoAgentError,
+    NoInstanceError,
     NotFoundError,
     PermissionDeniedError,
     RequestError,
     ServerError,
+    TooStaleError,
 )
 
 if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
+    from .discovery import Discovery, Instances
     from .settings import Agent, Settings
+    from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
 _MODULES = {
@@ -38,7 +42,11 @@ _MODULES = {
     "AsyncApi": "api",
     "AsyncClient": "client",
     "Client": "client",
+    "Discovery": "discovery",
+    "Instances": "discovery",
     "Settings": "settings",
+    "Snapshot": "watch",
+    "Watch": "watch",
 }
 
 __all__ = [
@@ -50,14 +58,20 @@ __all__ = [
     "BadRequestError",
     "Client",
     "ConsulError",
+    "Discovery",
+    "Instances",
     "InvalidValueError",
     "LibraryMissingError",
     "NoAgentError",
+    "NoInstanceError",
     "NotFoundError",
     "PermissionDeniedError",
     "RequestError",
     "ServerError",
     "Settings",
+    "Snapshot",
+    "TooStaleError",
+    "Watch",
 ]
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -21,14 +20,13 @@ from typing import Any
 from . import arguments, background
 from .api import Api, AsyncApi
 from .errors import NoAgentError
+from .listener import Listener
 from .protocol import Answer, build_request
 from .settings import Settings
 from .sharing import Params
 from .watcher import MAX_CONNECTIONS, Query, Snapshot, Watcher
 
 __all__ = ["MAX_CONNECTIONS", "Snapshot", "Watch", "watch"]
-
-log = logging.getLogger("uwsgi_consul")
 
 _lock = threading.Lock()
 _watchers: dict[Settings, Watcher] = {}
@@ -51,11 +49,15 @@ class Watch:
     def __init__(self, settings: Settings, query: Query) -> None:
         self._settings = settings
         self._query, self._process = query, _process
-        self._listeners: list[_Listener] = []
+        self._listeners: list[Listener] = []
         self._closed = False
 
     def __repr__(self) -> str:
         return f"Watch({self._query.asked})"
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     @property
     def latest(self) -> Snapshot | None:
@@ -85,7 +87,7 @@ class Watch:
         It runs in a thread of its own, never twice at a time. While it is busy, changes are put together: what comes in
         between may be left out, the last one never. What it raises is logged. That a snapshot becomes stale is no change.
         """
-        listener = _Listener(arguments.function(callback, "on_change"))
+        listener = Listener(arguments.function(callback, "on_change"))
         query = self._of_this_process()
         self._listeners.append(listener)
         query.add_listener(listener.tell)
@@ -113,7 +115,7 @@ class Watch:
 
     def _first(self, query: Query, timeout: float | None) -> Snapshot:
         seconds = self._settings.timeout if timeout is None else arguments.seconds(timeout, "timeout")
-        query.settled.wait(seconds)
+        query.settled.wait(0 if self._closed else seconds)
         if query.snapshot is not None:
             return query.snapshot
         error = query.error
@@ -132,7 +134,7 @@ class Watch:
 
     def _go_on(self) -> None:
         inherited = self._query
-        self._listeners = [_Listener(listener.callback) for listener in self._listeners]
+        self._listeners = [Listener(listener.callback) for listener in self._listeners]
         if self._closed:
             self._process = _process
             return
@@ -177,42 +179,3 @@ def _watcher(settings: Settings) -> Watcher:
     if settings not in _watchers:
         _watchers[settings] = Watcher(AsyncApi(settings), background.start)
     return _watchers[settings]
-
-
-class _Listener:
-    """Calls a function with the newest snapshot, in a thread that lives as long as there is one to be told."""
-
-    def __init__(self, callback: Callable[[Snapshot], object]) -> None:
-        self.callback = callback
-        self._lock = threading.Lock()
-        self._next: Snapshot | None = None
-        self._busy = self._closed = False
-
-    def tell(self, snapshot: Snapshot) -> None:
-        with self._lock:
-            self._next = snapshot
-            if self._busy or self._closed:
-                return
-            self._busy = True
-        try:
-            threading.Thread(target=self._deliver, daemon=True, name="uwsgi-consul-callback").start()
-        except RuntimeError:
-            # No thread can be started, as while the program ends; the next change tries again.
-            with self._lock:
-                self._busy = False
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-
-    def _deliver(self) -> None:
-        while True:
-            with self._lock:
-                snapshot, self._next = self._next, None
-                if snapshot is None or self._closed:
-                    self._busy = False
-                    return
-            try:
-                self.callback(snapshot)
-            except Exception:
-                log.exception("%s, called because of a change in Consul, raised an error", self.callback)

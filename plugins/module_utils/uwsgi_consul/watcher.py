@@ -114,7 +114,10 @@ class Query:
         else:
             value, changed = old.value, False
         self._digest = digest
-        snapshot = Snapshot(value, answer.index, now if old is None or changed else old.changed, now)
+        # A server that has lost its leader may lag behind, which only those hear of who ask for stale reads.
+        confirmed = now - (answer.last_contact or 0.0)
+        stale_since = confirmed if answer.known_leader is False else None
+        snapshot = Snapshot(value, answer.index, now if old is None or changed else old.changed, confirmed, stale_since)
         with self._lock:
             self.snapshot, self.error, self.fresh = snapshot, None, True
             listeners = list(self._listeners) if changed else []
@@ -135,9 +138,13 @@ class Query:
     def lose(self, error: ConsulError) -> None:
         """What is known can't be vouched for any more."""
         self.fresh, self.index, self.error = False, 0, error
+        self.doubt()
+        self.settled.set()
+
+    def doubt(self) -> None:
+        """Nobody vouches for the value at the moment."""
         if self.snapshot is not None and self.snapshot.stale_since is None:
             self.snapshot = dataclasses.replace(self.snapshot, stale_since=self.snapshot.confirmed)
-        self.settled.set()
 
     def hope(self) -> None:
         """Consul is there again: who asks for the first answer may wait for it."""
@@ -148,7 +155,7 @@ class Query:
     def confirm(self, now: float) -> None:
         """Consul is there and has sent nothing else: the value still stands."""
         if self.fresh and self.snapshot is not None:
-            self.snapshot = dataclasses.replace(self.snapshot, confirmed=now)
+            self.snapshot = dataclasses.replace(self.snapshot, confirmed=now, stale_since=None)
 
     def _decoded(self, answer: Answer) -> Any:
         try:
@@ -171,6 +178,8 @@ class _Link:
         self.heard = time.monotonic()
         # The agent that answered last.
         self.agent = ""
+        # Without one only stale reads are answered.
+        self.has_leader = True
         self.away: ConsulError | None = None
         self.doubt = asyncio.Event()
         self.verdicts: list[asyncio.Future[None]] = []
@@ -548,7 +557,8 @@ class Watcher:
         try:
             async with self._probe_slot:
                 answer = await self._api.request("GET", "/v1/status/leader", params, timeout=_PROBE_LIMIT)
-            if not answer.json() and self.settings.consistency != "stale":
+            link.has_leader = bool(answer.json())
+            if not link.has_leader and self.settings.consistency != "stale":
                 return ServerError("the datacenter has no leader", asked=answer.asked, agent=answer.agent, status=answer.status)
         except RequestError as error:
             return error if isinstance(error, ServerError) and error.status != 429 else None
@@ -562,7 +572,10 @@ class Watcher:
         link.heard = time.monotonic()
         if link.away is None:
             for query in self._of(link.datacenter):
-                query.confirm(now)
+                if link.has_leader:
+                    query.confirm(now)
+                else:
+                    query.doubt()
             return
         link.away = None
         log.info("Consul answers again%s", _where(link.datacenter))
