@@ -303,9 +303,8 @@ class Discovery:
             if found is not None and len(found) >= minimum:
                 yield found
             if left is not None and left <= 0:
-                there = "" if found is None else f"{len(found)} of "
-                reason = f": {error}" if error else ""
-                raise NoInstanceError(f"the service {service.name} has {there}{minimum} instances not in time{reason}") from None
+                there = f"{error}" if found is None else f"there were {len(found)}"
+                raise NoInstanceError(f"the service {service.name} did not have {minimum} instances in time: {there}")
             yield _LOOK_EVERY if left is None else max(0.001, min(_LOOK_EVERY, left))
 
 
@@ -408,7 +407,8 @@ class _Source:
         self._keeps = 0
 
     def prepare(self) -> None:
-        if not (self._cache_keys and self._from_cache()):
+        """Has it asked, without waiting for the answer."""
+        if self._watch is None and not (self._cache_keys and self._from_cache()):
             self.watch()
 
     def is_ready(self) -> bool:
@@ -416,7 +416,8 @@ class _Source:
 
     def snapshot(self, timeout: float | None) -> Snapshot:
         """Raises `ConsulError`."""
-        if self._cache_keys:
+        # Where this process watches by itself it has heard of each change first.
+        if self._cache_keys and self._watch is None:
             found = self._from_cache()
             if found is not None:
                 return found
@@ -434,8 +435,10 @@ class _Source:
                         self._from_file = self._file.read()
                     self._watch = watch(self._client, self._path, self._params, self._decode)
         if self._file is not None and self._keeps != os.getpid():
+            if not self._keeps:
+                self._watch.on_change(self._file.write)
             self._keeps = os.getpid()
-            _keep_in_file(self._watch, self._file)
+            background.start(_refresh(self._watch, self._file))
         return self._watch
 
     def close(self) -> None:
@@ -473,13 +476,8 @@ def _of_cache(item: dict[str, Any]) -> Snapshot:
     return Snapshot(item["instances"], int(item.get("index") or 0), changed, time.time() if since is None else float(since), since)
 
 
-def _keep_in_file(watched: Watch, file: SnapshotFile) -> None:
-    """Writes each change to the file, and from time to time that nothing has changed."""
-    watched.on_change(file.write)
-    background.start(_refresh(watched, file))
-
-
 async def _refresh(watched: Watch, file: SnapshotFile) -> None:
+    """Writes to the file, from time to time, that nothing has changed."""
     while not watched.closed:
         await asyncio.sleep(_SAVE_EVERY / 2)
         snapshot = watched.latest
