@@ -60,7 +60,7 @@ class Balancer:
     def _belong_to_process(self) -> None:
         # Children must not all take the same turns; and a thread of the parent may have held the lock at the fork.
         self._lock = threading.Lock()
-        self._turn = random.randrange(1 << 30)  # noqa: S311
+        self._turn = int.from_bytes(os.urandom(4), "big")
         self._balance: dict[Identity, float] = {}
         self._process = os.getpid()
 

@@ -24,6 +24,7 @@ from .api import Api, AsyncApi
 from .balance import WAYS, Balancer, Failures, Instance, identity
 from .errors import BadAnswerError, ConsulError, InvalidValueError, NoInstanceError, TooStaleError
 from .listener import Listener
+from .process import PerProcess
 from .protocol import Answer, segment
 from .services import STATUSES, instance
 from .snapshot_file import SnapshotFile
@@ -37,16 +38,7 @@ _LOOK_EVERY, _SAVE_EVERY = 0.02, 30.0
 _Result = TypeVar("_Result")
 
 # Held while a watch is made, which is seldom.
-_lock = threading.Lock()
-
-
-def _forget_parent() -> None:
-    # A thread of the parent may have held the lock when the process was forked.
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_parent)
+_locks = PerProcess(threading.Lock)
 
 
 class Instances(List[Dict[str, Any]]):
@@ -429,7 +421,7 @@ class _Source:
     def watch(self) -> Watch:
         """The watch of this process, made when it is first needed."""
         if self._watch is None:
-            with _lock:
+            with _locks.get():
                 if self._watch is None:
                     if self._file is not None:
                         self._from_file = self._file.read()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import time
 
-# What is done again and again may take this part of the time at most.
-_SHARE = 1 / 20
+# What is done again and again may take this part of the time, unless the pauses would become longer than so many seconds.
+_SHARE, _LONGEST = 1 / 10, 3.0
 
 
 class Pace:
@@ -21,11 +21,11 @@ class Pace:
         self._credit, self._at = float(burst), time.monotonic()
 
     def pause(self, work: float = 0.0) -> float:
-        """Seconds to wait before the next one, when the last one took *work* seconds."""
+        """Seconds to wait before the next one, when the last one took *work* seconds of processor time."""
         now = time.monotonic()
         self._credit = min(self._burst, self._credit + (now - self._at) / self._interval)
         self._at = now
-        self._credit -= max(1.0, work / _SHARE / self._interval)
+        self._credit = max(self._credit - max(1.0, work / _SHARE / self._interval), -_LONGEST / self._interval)
         return max(0.0, -self._credit * self._interval)
 
 

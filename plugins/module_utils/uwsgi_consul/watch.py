@@ -21,6 +21,7 @@ from . import arguments, background
 from .api import Api, AsyncApi
 from .errors import NoAgentError
 from .listener import Listener
+from .process import PerProcess
 from .protocol import Answer, build_request
 from .settings import Settings
 from .sharing import Params
@@ -28,19 +29,22 @@ from .watcher import MAX_CONNECTIONS, Query, Snapshot, Watcher
 
 __all__ = ["MAX_CONNECTIONS", "Snapshot", "Watch", "watch"]
 
-_lock = threading.Lock()
-_watchers: dict[Settings, Watcher] = {}
-# Another object in each process: what a watch compares to find out that it was made before a fork.
-_process = object()
+
+class _Process:
+    """The watchers of one process, by their settings."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._watchers: dict[Settings, Watcher] = {}
+
+    def join(self, settings: Settings, path: str, params: Params, decode: Callable[[Answer], Any], known: Snapshot | None = None) -> Query:
+        """To be called with the lock."""
+        if settings not in self._watchers:
+            self._watchers[settings] = Watcher(AsyncApi(settings), background.start)
+        return self._watchers[settings].join(path, params, decode, known)
 
 
-def _forget_parent() -> None:
-    # A thread of the parent may have held the lock when the process was forked.
-    global _lock, _watchers, _process
-    _lock, _watchers, _process = threading.Lock(), {}, object()
-
-
-os.register_at_fork(after_in_child=_forget_parent)
+_processes = PerProcess(_Process)
 
 
 class Watch:
@@ -48,7 +52,7 @@ class Watch:
 
     def __init__(self, settings: Settings, query: Query) -> None:
         self._settings = settings
-        self._query, self._process = query, _process
+        self._query, self._process = query, os.getpid()
         self._listeners: list[Listener] = []
         self._closed = False
 
@@ -70,7 +74,7 @@ class Watch:
         timeout: seconds, the settings' unless given. Once there was an answer nothing is raised, whatever becomes of
         Consul: the snapshot says since when it can't be vouched for. Raises `ConsulError`.
         """
-        query = self._query if self._process is _process else self._of_this_process()
+        query = self._query if self._process == os.getpid() else self._of_this_process()
         snapshot = query.snapshot
         return self._first(query, timeout) if snapshot is None else snapshot
 
@@ -102,7 +106,7 @@ class Watch:
         self._closed = True
         for listener in self._listeners:
             listener.close()
-        if self._process is _process:
+        if self._process == os.getpid():
             for listener in self._listeners:
                 self._query.remove_listener(listener.tell)
             self._query.watcher.leave(self._query)
@@ -126,22 +130,21 @@ class Watch:
 
     def _of_this_process(self) -> Query:
         """The query; in a child, one of its own that begins with what the parent knew last."""
-        if self._process is not _process:
-            with _lock:
-                if self._process is not _process:
-                    self._go_on()
+        if self._process != os.getpid():
+            process = _processes.get()
+            with process.lock:
+                if self._process != os.getpid():
+                    self._go_on(process)
         return self._query
 
-    def _go_on(self) -> None:
+    def _go_on(self, process: _Process) -> None:
         inherited = self._query
         self._listeners = [Listener(listener.callback) for listener in self._listeners]
-        if self._closed:
-            self._process = _process
-            return
-        query = _watcher(self._settings).join(inherited.path, inherited.params, inherited.decode, inherited.snapshot)
-        for listener in self._listeners:
-            query.add_listener(listener.tell, told=inherited.snapshot)
-        self._query, self._process = query, _process
+        if not self._closed:
+            self._query = process.join(self._settings, inherited.path, inherited.params, inherited.decode, inherited.snapshot)
+            for listener in self._listeners:
+                self._query.add_listener(listener.tell, told=inherited.snapshot)
+        self._process = os.getpid()
 
 
 def watch(
@@ -162,8 +165,9 @@ def watch(
         arguments.function(on_change, "on_change")
     # Judges path and parameters, and spells out the datacenter, so that equal watches are known as such.
     build_request(client.settings, "GET", path, params)
-    with _lock:
-        query = _watcher(client.settings).join(path, _flat(params), decode, None)
+    process = _processes.get()
+    with process.lock:
+        query = process.join(client.settings, path, _flat(params), decode)
     made = Watch(client.settings, query)
     if on_change is not None:
         made.on_change(on_change)
@@ -172,10 +176,3 @@ def watch(
 
 def _flat(params: Sequence[tuple[str, Any]]) -> Params:
     return tuple((name, str(one)) for name, value in params for one in (value if isinstance(value, (list, tuple)) else (value,)))
-
-
-def _watcher(settings: Settings) -> Watcher:
-    """The one watcher with these settings; to be called with the lock."""
-    if settings not in _watchers:
-        _watchers[settings] = Watcher(AsyncApi(settings), background.start)
-    return _watchers[settings]

@@ -33,13 +33,15 @@ MAX_CONNECTIONS = _WAITING + _ASKING + _PROBING
 
 # How long Consul holds an answer back while nothing changes; short while there are more queries than connections.
 _LONG_WAIT, _SHORT_WAIT = 60.0, 1.0
+# The first time after a change: if a snapshot was restored just then, the index is ahead, and the answer tells it at the end only.
+_WAIT_AFTER_CHANGE = 3.0
 # Nothing heard for so many seconds: the agent must say something within so many.
 _PROBE_AFTER, _PROBE_LIMIT = 5.0, 2.0
 # Seconds between tries while Consul is away.
 _RETRY = (0.3, 1.0)
 # Seconds between requests when answers have no index to wait for.
 _POLL = (0.8, 1.2)
-# Seconds before the same again, when an answer without news came too soon, as from an agent that is stopping.
+# Seconds before the same again, when an answer without news came too soon.
 _TOO_SOON = (0.2, 0.5)
 # After so many seconds a group whose sentinels were refused is tried again.
 _REFUSED_FOR = 300.0
@@ -100,10 +102,10 @@ class Query:
             self._listeners.remove(tell)
 
     async def take(self, answer: Answer, moved: bool) -> float:
-        """Takes an answer; gives the seconds of work that it made. Raises `BadAnswerError`."""
-        started = time.monotonic()
+        """Takes an answer; gives the seconds of processor time that it took. Raises `BadAnswerError`."""
+        started = time.thread_time()
         self.accept(answer)
-        return time.monotonic() - started
+        return time.thread_time() - started
 
     def accept(self, answer: Answer) -> None:
         """Raises `BadAnswerError`."""
@@ -209,14 +211,14 @@ class _Sentinel:
         self.pace = Pace(interval=0.5 if self._tells_which else 1.0, burst=20)
 
     async def take(self, answer: Answer, moved: bool) -> float:
-        """Has the watches asked again for which the answer means a change; gives the seconds that it took."""
+        """Has the watches asked again for which the answer means a change; gives the seconds of processor time that it took."""
         touched = self._touched(answer) if moved else []
         if not touched or not self.shared.based:
             return 0.0
-        started = time.monotonic()
+        started = time.thread_time()
         self.watcher.ask(touched)
         await self.watcher.asked()
-        return time.monotonic() - started
+        return time.thread_time() - started
 
     def fail(self, error: ConsulError) -> None:
         self.watcher.refuse(self.shared.group, error)
@@ -385,19 +387,20 @@ class Watcher:
 
     # Requests.
 
-    async def _get(self, path: str, params: Params, index: int = 0, consistency: str | None = None) -> Answer:
-        query = [*params, ("index", index), ("wait", f"{self._wait:g}s")] if index else list(params)
+    async def _get(self, path: str, params: Params, index: int = 0, wait: float = 0.0, consistency: str | None = None) -> Answer:
+        query = [*params, ("index", index), ("wait", f"{wait:g}s")] if index else list(params)
         return await self._api.request("GET", path, query, allow=(404,), consistency=consistency)
 
     async def _follow(self, source: Query | _Sentinel) -> None:
         """Asks again and again, each time for what has a newer index than the answer before."""
         slots, backoff = self._slots, Backoff(0.2, 10.0)
         assert slots is not None  # noqa: S101
+        moved = True
         while True:
             try:
                 async with slots:
-                    wait, started = self._wait, time.monotonic()
-                    answer = await self._get(source.path, source.params, source.index)
+                    wait, started = min(self._wait, _WAIT_AFTER_CHANGE if moved else _LONG_WAIT), time.monotonic()
+                    answer = await self._get(source.path, source.params, source.index, wait)
                 took, last = time.monotonic() - started, source.index
                 self._hear(source.datacenter, answer)
                 moved = not last or answer.index != last
@@ -405,7 +408,7 @@ class Watcher:
                 source.index = 0 if answer.index < last else answer.index
                 work = await source.take(answer, moved)
             except ConsulError as error:
-                source.index = 0
+                source.index, moved = 0, True
                 if await self._is_its_own(source.datacenter, error):
                     source.fail(error)
                 await asyncio.sleep(backoff.pause())
@@ -416,6 +419,9 @@ class Watcher:
             elif moved:
                 await asyncio.sleep(source.pace.pause(work))
             elif took < wait / 2:
+                # So end the queries of an agent that is stopping, and of servers that a snapshot is restored on: with the
+                # index from before, which is no good any more.
+                source.index = 0
                 await asyncio.sleep(random.uniform(*_TOO_SOON))  # noqa: S311
 
     async def _look_out(self, shared: _Shared) -> None:

@@ -35,16 +35,16 @@ def test_after_a_quiet_while_a_burst_may_come_again_but_no_larger_one(monkeypatc
     assert [steps.pause() for _ in range(3)] == [0, 0, 1]
 
 
-def test_much_work_makes_longer_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_much_work_makes_longer_pauses_but_never_very_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     steps = Pace(interval=0.1, burst=1)
-    steps.pause()
-    worked = 0.0
+    begun, worked = clock.now, 0.0
     for _ in range(20):
-        clock.now += 0.5
-        worked += 0.5
-        clock.now += steps.pause(work=0.5)
-    assert worked / (clock.now - 1000) < 0.06
+        clock.now += 0.2 + steps.pause(work=0.2)
+        worked += 0.2
+    assert worked / (clock.now - begun) < 0.12
+    clock.now += 60
+    assert steps.pause(work=60) == pytest.approx(3)
 
 
 def test_pauses_after_failures_double_up_to_the_longest_and_begin_anew_after_a_success() -> None:

@@ -515,7 +515,10 @@ def test_a_fork_in_the_middle_of_everything_locks_nobody_out(start: Callable[...
 def test_nothing_is_left_of_watches_that_are_closed(start: Callable[..., Watch], store: Store) -> None:
     for _ in range(300):
         start("/v1/kv/passing").close()
-    wait_for("that all are forgotten", lambda: all(not one._queries and not one._tasks for one in watch_module._watchers.values()))
+    wait_for(
+        "that all are forgotten",
+        lambda: all(not one._queries and not one._tasks for one in watch_module._processes.get()._watchers.values()),
+    )
 
 
 @pytest.mark.parametrize(
