@@ -20,16 +20,19 @@ from .errors import (
     InvalidValueError,
     LibraryMissingError,
     NoAgentError,
+    NoInstanceError,
     NotFoundError,
     PermissionDeniedError,
     RequestError,
     ServerError,
+    TooStaleError,
 )
 
 if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
+    from .discovery import Discovery, Instances
     from .events import Events
     from .kv import KV
     from .maintenance import Maintenance
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import ConflictError, OutcomeUnknownError
+    from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
 _MODULES = {
@@ -51,7 +55,9 @@ _MODULES = {
     "Config": "config",
     "ConfigError": "config",
     "ConflictError": "updates",
+    "Discovery": "discovery",
     "Events": "events",
+    "Instances": "discovery",
     "KV": "kv",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
@@ -60,8 +66,10 @@ _MODULES = {
     "Queries": "queries",
     "Sessions": "sessions",
     "Settings": "settings",
+    "Snapshot": "watch",
     "Sweeper": "sweeper",
     "TransactionError": "transactions",
+    "Watch": "watch",
 }
 
 __all__ = [
@@ -77,12 +85,15 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "ConsulError",
+    "Discovery",
     "Events",
+    "Instances",
     "InvalidValueError",
     "LibraryMissingError",
     "Maintenance",
     "Mesh",
     "NoAgentError",
+    "NoInstanceError",
     "NotFoundError",
     "Operation",
     "OutcomeUnknownError",
@@ -92,8 +103,11 @@ __all__ = [
     "ServerError",
     "Sessions",
     "Settings",
+    "Snapshot",
     "Sweeper",
+    "TooStaleError",
     "TransactionError",
+    "Watch",
 ]
 
 

@@ -53,6 +53,21 @@ class NoAgentError(ConsulError):
         self.attempts = dict(attempts or {})
 
 
+class NoInstanceError(ConsulError):
+    """A service has no instance that may be used, or not enough of them in time."""
+
+
+class TooStaleError(ConsulError):
+    """Consul is away, and what was known last is older than the caller may use.
+
+    age: seconds since Consul last confirmed it.
+    """
+
+    def __init__(self, problem: str, *, asked: str = "", agent: str = "", advice: str = "", age: float = 0.0) -> None:
+        super().__init__(problem, asked=asked, agent=agent, advice=advice)
+        self.age = age
+
+
 class BadAnswerError(ConsulError):
     """An agent's answer is not what Consul's API promises: no JSON, no index, a redirect."""
 
