@@ -1,0 +1,286 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The life of a registration: made, fed, made again where the agent has lost it, and given up where another instance has it.
+
+Every registration of a process is a coroutine of the background. Beats that are due at about the same time are sent
+together and over few connections: waking up for each one by itself costs several times the beat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import random
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from enum import Enum
+from typing import Any
+
+from . import background
+from .api import AsyncApi
+from .errors import ConsulError
+from .health import Probe
+from .protocol import Answer, excerpt, segment
+from .settings import Settings
+
+# The service's meta under this key tells whose a registration is; the uWSGI plugin calls it the same.
+NONCE_KEY = "uwsgi-instance"
+# So many requests of one kind of settings are under way at once, each on a connection of its own.
+_WIDTH = 4
+# Beats are sent at multiples of this, in seconds, so that those of many services fall together.
+_TICK = 0.5
+# How often a health function is asked, in seconds.
+HEALTH_INTERVAL = 1.0
+# At each so-manieth beat the agent is asked whether the registration is still this instance's.
+_OWNER_BEATS = 6
+_FIRST_PAUSE = 0.5
+# Consul keeps so much of a check's output, in bytes.
+_NOTE_LIMIT = 4000
+
+_log = logging.getLogger(__name__)
+_gates: weakref.WeakKeyDictionary[AsyncApi, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+
+
+class State(Enum):
+    """What is known of the registration: it is not at the agent, it is, or another instance's is in its place."""
+
+    ABSENT = "absent"
+    PRESENT = "present"
+    OUSTED = "ousted"
+
+
+class Registration:
+    """One service of this process, kept at its agent while `live` runs. All but `tell` happens in the background's loop.
+
+    definition: the body of the registration, its meta with the nonce. ttl_checks: ids of the checks to feed. interval: seconds
+    between two beats. probe: the health function, or `None`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        definition: Mapping[str, Any],
+        ttl_checks: Sequence[str],
+        interval: float,
+        probe: Probe | None,
+        status: str,
+        note: str,
+    ) -> None:
+        self.settings, self.definition, self.ttl_checks, self.interval, self.probe = settings, definition, ttl_checks, interval, probe
+        self.id, self.nonce = str(definition["ID"]), str(definition["Meta"][NONCE_KEY])
+        self.state = State.ABSENT
+        self.told = (status, excerpt(note, _NOTE_LIMIT))
+        self._sent: tuple[str, str] | None = None
+        self._path = segment(self.id, "id")
+        self._registered_once = False
+        self._beats = 0
+        self._due = 0.0
+        self._trouble: str | None = None
+        self._failures = 0
+        self._task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        # Why the first attempt failed, `None` where it did not. Nobody who waits for it can cancel it.
+        self.first: Future[ConsulError | None] = Future()
+        self.first.set_running_or_notify_cancel()
+
+    def tell(self, status: str, note: str) -> None:
+        """What the next beat says, which is sent at once if the status is another one. From any thread."""
+        before, self.told = self.told, (status, excerpt(note, _NOTE_LIMIT))
+        if before[0] != status:
+            background.start(self._hurry())
+
+    async def begin(self) -> None:
+        """Starts to register and to live, which `first` tells of."""
+        self._task = asyncio.ensure_future(self.live())
+
+    async def live(self) -> None:
+        """Keeps the registration until it is cancelled."""
+        follower = None
+        if self.probe is not None:
+            # What is registered is what the health function says.
+            await self._look(self.probe)
+            follower = asyncio.ensure_future(self._follow(self.probe))
+        try:
+            while True:
+                await self._sleep(await self._turn())
+        finally:
+            if follower:
+                follower.cancel()
+
+    async def leave(self) -> bool:
+        """Ends the life, and deregisters if the registration is this instance's; whether the agent has none of it any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        try:
+            if await self._owner() is State.PRESENT:
+                await self._put(f"/v1/agent/service/deregister/{self._path}", allow=(404,))
+        except ConsulError as error:
+            _log.warning("service %s: not deregistered, it stays until its checks end it: %s", self.id, error)
+            return False
+        self.state = State.ABSENT
+        return True
+
+    # One turn: what has to be said to the agent, and when there will be something to say again.
+
+    async def _turn(self) -> float:
+        """The seconds until the next turn."""
+        told = self.told
+        error: ConsulError | None = None
+        try:
+            await self._step(told)
+        except ConsulError as failure:
+            error = failure
+        except Exception as failure:
+            # It must not end the life of the service, and is a mistake of this package that somebody should see.
+            _log.exception("service %s", self.id)
+            error = ConsulError(f"{type(failure).__name__}: {failure}")
+        if not self.first.done():
+            self.first.set_result(error)
+        if error is not None:
+            return self._failed(error)
+        self._succeeded()
+        self._sent = told
+        return 0.0 if self.told[0] != told[0] else self._until_due()
+
+    async def _step(self, told: tuple[str, str]) -> None:
+        if self.state is State.PRESENT:
+            self._beats += 1
+            await self._beat(told)
+        elif self._registered_once:
+            # Somebody else may have come in the meantime.
+            self._take(await self._owner())
+        if self.state is State.ABSENT:
+            await self._register(told)
+
+    async def _beat(self, told: tuple[str, str]) -> None:
+        known = True
+        for check in self.ttl_checks:
+            answer = await self._put(
+                f"/v1/agent/check/update/{segment(check, 'check')}", json.dumps({"Status": told[0], "Output": told[1]}), allow=(404,)
+            )
+            known = known and answer != 404
+        if not known or not self.ttl_checks or self._beats % _OWNER_BEATS == 0:
+            owner = await self._owner()
+            # The service may be there without the check: what is ours is made whole again.
+            self._take(State.ABSENT if not known and owner is State.PRESENT else owner)
+
+    def _take(self, state: State) -> None:
+        """The state that was found, said in the log where it is another one."""
+        if state is not self.state and state is State.OUSTED:
+            _log.warning("service %s: another instance has registered this id, and this one waits until it is free", self.id)
+        elif state is not self.state and state is State.ABSENT:
+            _log.info("service %s: the agent does not know it any more, so it is registered again", self.id)
+        self.state = state
+
+    async def _register(self, told: tuple[str, str]) -> None:
+        checks = [{**check, "Status": told[0]} if check["CheckID"] in self.ttl_checks else check for check in self.definition["Checks"]]
+        body = json.dumps({**self.definition, "Checks": checks})
+        await self._put("/v1/agent/service/register", body, params=(("replace-existing-checks", "true"),))
+        first, self._registered_once = not self._registered_once, True
+        self.state, self._beats = State.PRESENT, 0
+        # An existing check keeps the status that it had, and a new one has no note.
+        for check in self.ttl_checks:
+            await self._put(f"/v1/agent/check/update/{segment(check, 'check')}", json.dumps({"Status": told[0], "Output": told[1]}))
+        if first:
+            # The beats of services that are registered together are spread over the interval.
+            self._due = time.monotonic() + random.uniform(0, self.interval)  # noqa: S311
+
+    async def _owner(self) -> State:
+        """Whose registration the agent has under this id."""
+        answer = await self._ask("GET", f"/v1/agent/service/{self._path}", allow=(404,))
+        if answer.status == 404:
+            return State.ABSENT
+        service = answer.json()
+        meta = service.get("Meta") if isinstance(service, dict) else None
+        return State.PRESENT if isinstance(meta, dict) and meta.get(NONCE_KEY) == self.nonce else State.OUSTED
+
+    async def _put(self, path: str, body: str | None = None, params: Sequence[tuple[str, Any]] = (), allow: tuple[int, ...] = ()) -> int:
+        answer = await self._ask("PUT", path, body, params, allow)
+        return answer.status
+
+    async def _ask(
+        self, method: str, path: str, body: str | None = None, params: Sequence[tuple[str, Any]] = (), allow: tuple[int, ...] = ()
+    ) -> Answer:
+        api = background.api(self.settings)
+        if api not in _gates:
+            _gates[api] = asyncio.Semaphore(_WIDTH)
+        # An agent that has not answered for so long is asked anew: a beat that comes late is of no use.
+        timeout = min(self.settings.timeout, max(2.0, self.interval))
+        async with _gates[api]:
+            return await api.request(method, path, params, body, timeout=timeout, idempotent=True, allow=allow)
+
+    # When.
+
+    def _until_due(self) -> float:
+        """Seconds until the next beat, a third of the TTL after the one before: what is sent in between changes nothing of it."""
+        now = time.monotonic()
+        if now >= self._moment():
+            self._due += self.interval
+        if self._due <= now:
+            # After a time without the agent; not all services at once.
+            self._due = now + self.interval * random.uniform(0.5, 1.0)  # noqa: S311
+        return max(0.0, self._moment() - now)
+
+    def _moment(self) -> float:
+        """When the beat is sent that is due: a little earlier, together with others."""
+        return math.floor(self._due / _TICK) * _TICK if self.interval > 4 * _TICK else self._due
+
+    def _failed(self, error: ConsulError) -> float:
+        kind = type(error).__name__
+        if kind != self._trouble:
+            _log.warning("service %s: Consul does not take it, and is asked again until it does: %s", self.id, error)
+        self._trouble = kind
+        self._failures += 1
+        pause = min(_FIRST_PAUSE * 2.0 ** min(self._failures - 1, 20), self.interval)
+        return pause * random.uniform(0.5, 1.0)  # noqa: S311
+
+    def _succeeded(self) -> None:
+        if self._trouble is not None and self.state is State.PRESENT:
+            _log.warning("service %s: Consul has it again", self.id)
+        self._trouble, self._failures = None, 0
+
+    async def _sleep(self, seconds: float) -> None:
+        # Cheaper than asyncio.wait_for, which makes a task each time.
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(seconds, _wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    async def _hurry(self) -> None:
+        if self._waiter is not None and (self._sent is None or self._sent[0] != self.told[0]):
+            _wake(self._waiter)
+
+    # The health function.
+
+    async def _follow(self, probe: Probe) -> None:
+        while True:
+            await asyncio.sleep(HEALTH_INTERVAL)
+            await self._look(probe)
+
+    async def _look(self, probe: Probe) -> None:
+        """Asks the health function once, in a thread, for at most its time-out."""
+        call = probe.call()
+        left = call.deadline - time.monotonic()
+        if left > 0:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(call.outcome)), left)
+        status, note, _seconds = call.outcome.result() if call.outcome.done() else call.late()
+        self.told = (status, note)
+        await self._hurry()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
