@@ -237,8 +237,8 @@ class Health:
         return await asyncio.wrap_future(self._begin(asyncio.get_running_loop()))
 
     def __call__(self) -> tuple[str, str]:
-        """The worst status, and a note with each check that is not passing."""
-        report = self.report()
+        """The worst status, and a note with each check that is not passing, from a run that ends after the call began."""
+        report = self._begin(None, cached=False).result()
         told = [f"{name}: {check['note'] or check['status']}" for name, check in report["checks"].items() if check["status"] != STATUSES[0]]
         return report["status"], "; ".join(told) or f"{len(report['checks'])} checks passing"
 
@@ -266,14 +266,14 @@ class Health:
         code, _reason, headers, content = self._answer("GET", self.report())
         return content, code, headers
 
-    def _begin(self, loop: asyncio.AbstractEventLoop | None) -> Future[dict[str, Any]]:
+    def _begin(self, loop: asyncio.AbstractEventLoop | None, cached: bool = True) -> Future[dict[str, Any]]:
         """The run whose report is still good or will soon be there, else a new one."""
         if self._stopped is not None:
             done: Future[dict[str, Any]] = Future()
             done.set_result(_summary({"stopped": ("critical", self._stopped, 0.0)}))
             return done
         runs = self._runs = self._runs.of_this_process()
-        return runs.join(lambda: self._run(loop), self.cache)
+        return runs.join(lambda: self._run(loop), self.cache, cached)
 
     def _run(self, loop: asyncio.AbstractEventLoop | None) -> dict[str, Any]:
         calls = {name: probe.call(loop) for name, probe in self._probes.items()}
@@ -332,10 +332,10 @@ class _Runs:
     def of_this_process(self) -> _Runs:
         return self if self._process == os.getpid() else _Runs()
 
-    def join(self, run: Callable[[], dict[str, Any]], cache: float) -> Future[dict[str, Any]]:
-        """The last run's future if it goes on or is not older than *cache* seconds, else that of a new one."""
+    def join(self, run: Callable[[], dict[str, Any]], cache: float, cached: bool) -> Future[dict[str, Any]]:
+        """The last run's future if it goes on, or, where *cached* will do, is not older than *cache* seconds; else that of a new one."""
         with self._lock:
-            if self._last is not None and (not self._last.done() or time.monotonic() < self._expires):
+            if self._last is not None and (not self._last.done() or (cached and time.monotonic() < self._expires)):
                 return self._last
             future = self._last = Future()
             # From now on nobody can cancel it: a request that is given up must not take the answer from the others.
