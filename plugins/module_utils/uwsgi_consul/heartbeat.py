@@ -4,14 +4,16 @@
 
 """The life of a registration: made, fed, made again where the agent has lost it, and given up where another instance has it.
 
-Every registration of a process is a coroutine of the background. Beats that are due at about the same time are sent
-together and over few connections: waking up for each one by itself costs several times the beat.
+All registrations of a process take their turns in the background, over few connections. Those that are due at about the
+same time do so one after the other in the same few tasks: waking up for each by itself costs several times its beat.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
+import itertools
 import json
 import logging
 import math
@@ -25,27 +27,26 @@ from typing import Any
 
 from . import background
 from .api import AsyncApi
-from .errors import ConsulError
+from .errors import ConsulError, NoAgentError
 from .health import Probe
 from .protocol import Answer, excerpt, segment
 from .settings import Settings
 
 # The service's meta under this key tells whose a registration is; the uWSGI plugin calls it the same.
 NONCE_KEY = "uwsgi-instance"
-# So many requests of one kind of settings are under way at once, each on a connection of its own.
+# So many requests with the same settings are under way at once, each on a connection of its own.
 _WIDTH = 4
 # Beats are sent at multiples of this, in seconds, so that those of many services fall together.
 _TICK = 0.5
 # How often a health function is asked, in seconds.
 HEALTH_INTERVAL = 1.0
 # At each so-manieth beat the agent is asked whether the registration is still this instance's.
-_OWNER_BEATS = 6
+_OWNER_BEATS = 12
 _FIRST_PAUSE = 0.5
 # Consul keeps so much of a check's output, in bytes.
 _NOTE_LIMIT = 4000
 
 _log = logging.getLogger(__name__)
-_gates: weakref.WeakKeyDictionary[AsyncApi, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
 
 class State(Enum):
@@ -56,8 +57,81 @@ class State(Enum):
     OUSTED = "ousted"
 
 
+class _Line:
+    """Where all registrations with the same settings stand for their turns; all of it happens in the background's loop."""
+
+    def __init__(self, api: AsyncApi) -> None:
+        self.api = api
+        # For what is not a turn.
+        self.gate = asyncio.Semaphore(_WIDTH)
+        self._waiting: list[tuple[float, int, Registration]] = []
+        self._numbers = itertools.count()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._away = False
+
+    def plan(self, registration: Registration, pause: float) -> None:
+        """Its next turn is after so many seconds, and no other one before or later."""
+        registration.planned = time.monotonic() + pause
+        heapq.heappush(self._waiting, (registration.planned, next(self._numbers), registration))
+        self._arm()
+
+    def judge(self, error: ConsulError | None) -> None:
+        """Says in the log when the agents go away and when one comes back: once for all services."""
+        away = isinstance(error, NoAgentError)
+        if away and not self._away:
+            _log.warning("no agent takes the services of this process, and they are asked until one does: %s", error)
+        elif self._away and not away:
+            _log.warning("an agent takes the services of this process again")
+        self._away = away
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting and len(self._workers) < _WIDTH:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, self._waiting[0][0] - time.monotonic()), self._start)
+
+    def _start(self) -> None:
+        """A worker for what is due, and after it the next one while there is more."""
+        worker = asyncio.ensure_future(self._work())
+        self._workers.add(worker)
+        worker.add_done_callback(self._end)
+        self._arm()
+
+    def _end(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        self._arm()
+
+    async def _work(self) -> None:
+        while True:
+            registration = self._next()
+            if registration is None:
+                return
+            pause = await registration.turn()
+            if pause is not None:
+                self.plan(registration, pause)
+
+    def _next(self) -> Registration | None:
+        """The first one that is due. What was planned anew has left its former place behind."""
+        while self._waiting and self._waiting[0][0] <= time.monotonic():
+            planned, _number, registration = heapq.heappop(self._waiting)
+            if registration.planned == planned:
+                registration.planned = None
+                return registration
+        return None
+
+
+_lines: weakref.WeakKeyDictionary[AsyncApi, _Line] = weakref.WeakKeyDictionary()
+
+
+def _line(settings: Settings) -> _Line:
+    api = background.api(settings)
+    return _lines.get(api) or _lines.setdefault(api, _Line(api))
+
+
 class Registration:
-    """One service of this process, kept at its agent while `live` runs. All but `tell` happens in the background's loop.
+    """One service of this process, kept at its agent from `begin` to `leave`. All but `tell` happens in the background's loop.
 
     definition: the body of the registration, its meta with the nonce. ttl_checks: ids of the checks to feed. interval: seconds
     between two beats. probe: the health function, or `None`.
@@ -79,13 +153,18 @@ class Registration:
         self.told = (status, excerpt(note, _NOTE_LIMIT))
         self._sent: tuple[str, str] | None = None
         self._path = segment(self.id, "id")
+        self._updates = tuple(f"/v1/agent/check/update/{segment(check, 'check')}" for check in ttl_checks)
         self._registered_once = False
         self._beats = 0
         self._due = 0.0
-        self._trouble: str | None = None
+        self._trouble: type[ConsulError] | None = None
         self._failures = 0
-        self._task: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        # When its next turn is (of `time.monotonic()`), `None` while it has its turn.
+        self.planned: float | None = None
+        self._ended = False
+        self._turning = False
+        self._turned: asyncio.Future[None] | None = None
+        self._follower: asyncio.Task[None] | None = None
         # Why the first attempt failed, `None` where it did not. Nobody who waits for it can cancel it.
         self.first: Future[ConsulError | None] = Future()
         self.first.set_running_or_notify_cancel()
@@ -98,30 +177,26 @@ class Registration:
 
     async def begin(self) -> None:
         """Starts to register and to live, which `first` tells of."""
-        self._task = asyncio.ensure_future(self.live())
-
-    async def live(self) -> None:
-        """Keeps the registration until it is cancelled."""
-        follower = None
-        if self.probe is not None:
-            # What is registered is what the health function says.
-            await self._look(self.probe)
-            follower = asyncio.ensure_future(self._follow(self.probe))
-        try:
-            while True:
-                await self._sleep(await self._turn())
-        finally:
-            if follower:
-                follower.cancel()
+        if self.probe is None:
+            _line(self.settings).plan(self, 0.0)
+        else:
+            self._follower = asyncio.ensure_future(self._follow(self.probe))
 
     async def leave(self) -> bool:
         """Ends the life, and deregisters if the registration is this instance's; whether the agent has none of it any more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        self._ended = True
+        if self._follower is not None:
+            self._follower.cancel()
+        if self._turning:
+            # It may be registering at this moment.
+            self._turned = asyncio.get_running_loop().create_future()
+            await self._turned
         try:
-            if await self._owner() is State.PRESENT:
-                await self._put(f"/v1/agent/service/deregister/{self._path}", allow=(404,))
+            async with _line(self.settings).gate:
+                if await self._owner() is State.PRESENT:
+                    await self._put(f"/v1/agent/service/deregister/{self._path}", allow=(404,))
+        except NoAgentError:
+            return False
         except ConsulError as error:
             _log.warning("service %s: not deregistered, it stays until its checks end it: %s", self.id, error)
             return False
@@ -130,10 +205,13 @@ class Registration:
 
     # One turn: what has to be said to the agent, and when there will be something to say again.
 
-    async def _turn(self) -> float:
-        """The seconds until the next turn."""
+    async def turn(self) -> float | None:
+        """The seconds until the next turn, `None` at the end of the life."""
+        if self._ended:
+            return None
         told = self.told
         error: ConsulError | None = None
+        self._turning = True
         try:
             await self._step(told)
         except ConsulError as failure:
@@ -142,8 +220,13 @@ class Registration:
             # It must not end the life of the service, and is a mistake of this package that somebody should see.
             _log.exception("service %s", self.id)
             error = ConsulError(f"{type(failure).__name__}: {failure}")
+        self._turning = False
+        if self._turned is not None and not self._turned.done():
+            self._turned.set_result(None)
         if not self.first.done():
             self.first.set_result(error)
+        if self._ended:
+            return None
         if error is not None:
             return self._failed(error)
         self._succeeded()
@@ -157,16 +240,13 @@ class Registration:
         elif self._registered_once:
             # Somebody else may have come in the meantime.
             self._take(await self._owner())
-        if self.state is State.ABSENT:
+        if self.state is State.ABSENT and not self._ended:
             await self._register(told)
 
     async def _beat(self, told: tuple[str, str]) -> None:
-        known = True
-        for check in self.ttl_checks:
-            answer = await self._put(
-                f"/v1/agent/check/update/{segment(check, 'check')}", json.dumps({"Status": told[0], "Output": told[1]}), allow=(404,)
-            )
-            known = known and answer != 404
+        known, body = True, json.dumps({"Status": told[0], "Output": told[1]})
+        for check in self._updates:
+            known = await self._put(check, body, allow=(404,)) != 404 and known
         if not known or not self.ttl_checks or self._beats % _OWNER_BEATS == 0:
             owner = await self._owner()
             # The service may be there without the check: what is ours is made whole again.
@@ -187,8 +267,8 @@ class Registration:
         first, self._registered_once = not self._registered_once, True
         self.state, self._beats = State.PRESENT, 0
         # An existing check keeps the status that it had, and a new one has no note.
-        for check in self.ttl_checks:
-            await self._put(f"/v1/agent/check/update/{segment(check, 'check')}", json.dumps({"Status": told[0], "Output": told[1]}))
+        for check in self._updates:
+            await self._put(check, json.dumps({"Status": told[0], "Output": told[1]}))
         if first:
             # The beats of services that are registered together are spread over the interval.
             self._due = time.monotonic() + random.uniform(0, self.interval)  # noqa: S311
@@ -209,13 +289,16 @@ class Registration:
     async def _ask(
         self, method: str, path: str, body: str | None = None, params: Sequence[tuple[str, Any]] = (), allow: tuple[int, ...] = ()
     ) -> Answer:
-        api = background.api(self.settings)
-        if api not in _gates:
-            _gates[api] = asyncio.Semaphore(_WIDTH)
+        line = _line(self.settings)
         # An agent that has not answered for so long is asked anew: a beat that comes late is of no use.
         timeout = min(self.settings.timeout, max(2.0, self.interval))
-        async with _gates[api]:
-            return await api.request(method, path, params, body, timeout=timeout, idempotent=True, allow=allow)
+        try:
+            answer = await line.api.request(method, path, params, body, timeout=timeout, idempotent=True, allow=allow)
+        except ConsulError as error:
+            line.judge(error)
+            raise
+        line.judge(None)
+        return answer
 
     # When.
 
@@ -234,8 +317,8 @@ class Registration:
         return math.floor(self._due / _TICK) * _TICK if self.interval > 4 * _TICK else self._due
 
     def _failed(self, error: ConsulError) -> float:
-        kind = type(error).__name__
-        if kind != self._trouble:
+        kind = type(error)
+        if kind is not self._trouble and kind is not NoAgentError:
             _log.warning("service %s: Consul does not take it, and is asked again until it does: %s", self.id, error)
         self._trouble = kind
         self._failures += 1
@@ -243,28 +326,21 @@ class Registration:
         return pause * random.uniform(0.5, 1.0)  # noqa: S311
 
     def _succeeded(self) -> None:
-        if self._trouble is not None and self.state is State.PRESENT:
+        if self._trouble not in (None, NoAgentError) and self.state is State.PRESENT:
             _log.warning("service %s: Consul has it again", self.id)
         self._trouble, self._failures = None, 0
 
-    async def _sleep(self, seconds: float) -> None:
-        # Cheaper than asyncio.wait_for, which makes a task each time.
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(seconds, _wake, self._waiter)
-        try:
-            await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
-
     async def _hurry(self) -> None:
-        if self._waiter is not None and (self._sent is None or self._sent[0] != self.told[0]):
-            _wake(self._waiter)
+        # In its turn it sees by itself that something else was told meanwhile.
+        if self.planned is not None and not self._ended and (self._sent is None or self._sent[0] != self.told[0]):
+            _line(self.settings).plan(self, 0.0)
 
     # The health function.
 
     async def _follow(self, probe: Probe) -> None:
+        # What is registered is what the health function says.
+        await self._look(probe)
+        _line(self.settings).plan(self, 0.0)
         while True:
             await asyncio.sleep(HEALTH_INTERVAL)
             await self._look(probe)
@@ -279,8 +355,3 @@ class Registration:
         status, note, _seconds = call.outcome.result() if call.outcome.done() else call.late()
         self.told = (status, note)
         await self._hurry()
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -343,19 +343,33 @@ def lines(caplog):
 def test_an_agent_that_is_away_is_asked_until_it_is_there(make, registry, caplog):
     away = threading.Event()
     registry.fault = lambda _received: None if away.is_set() else close
-    service = make()
+    service, other = make(), make(id="web-2")
     assert service.register() is False
+    assert other.register() is False
     assert not service.registered
     time.sleep(0.5)
     away.set()
-    wait_for(lambda: "web-1" in registry.services)
-    wait_for(lambda: service.registered)
+    wait_for(lambda: service.registered and other.registered)
+    assert sorted(registry.services) == ["web-1", "web-2"]
     service.deregister()
+    other.deregister()
     # However often it was asked.
     said = lines(caplog)
     assert len(said) == 2
-    assert "Consul does not take it" in said[0]
-    assert "Consul has it again" in said[1]
+    assert "no agent takes the services" in said[0]
+    assert "takes the services of this process again" in said[1]
+
+
+def test_a_permission_that_is_missing_for_a_while_is_said_once(make, registry, reply, caplog):
+    with make() as service:
+        registry.fault = lambda _received: reply("Permission denied", 403)
+        time.sleep(0.5)
+        registry.fault = lambda _received: None
+        registry.forget("web-1")
+        wait_for(lambda: "web-1" in registry.services and service.registered)
+        wait_for(lambda: len(lines(caplog)) == 2)
+    assert "service web-1: Consul does not take it" in lines(caplog)[0]
+    assert "service web-1: Consul has it again" in lines(caplog)[1]
 
 
 def test_a_wait_that_is_over_does_not_end_the_trying(make, registry, reply):
