@@ -38,6 +38,8 @@ NONCE_KEY = "uwsgi-instance"
 _WIDTH = 4
 # Beats are sent at multiples of this, in seconds, so that those of many services fall together.
 _TICK = 0.5
+# So many beats are sent at once on one connection, at most.
+_BATCH = 64
 # How often a health function is asked, in seconds.
 HEALTH_INTERVAL = 1.0
 # At each so-manieth beat the agent is asked whether the registration is still this instance's.
@@ -105,12 +107,39 @@ class _Line:
 
     async def _work(self) -> None:
         while True:
+            due = self._take()
+            if not due:
+                return
+            if len(due) > 1:
+                await self._beat_together(due)
+            else:
+                self._plan_next(due[0], await due[0].turn())
+
+    def _plan_next(self, registration: Registration, pause: float | None) -> None:
+        if pause is not None:
+            self.plan(registration, pause)
+
+    async def _beat_together(self, due: Sequence[Registration]) -> None:
+        """A beat of each; those that are not taken as they should have a turn by themselves at once."""
+        told = [registration.told for registration in due]
+        updates = [registration.begin_beat(said) for registration, said in zip(due, told)]
+        answers = await self.api.put_together(updates, max(2.0, min(registration.interval for registration in due)))
+        for number, registration in enumerate(due):
+            taken = number < len(answers) and answers[number].status == 200
+            self._plan_next(registration, registration.end_beat(told[number], taken))
+
+    def _take(self) -> list[Registration]:
+        """The next that are due and can beat together, or one that can't."""
+        taken: list[Registration] = []
+        while len(taken) < _BATCH and (not taken or taken[0].may_beat_together()):
             registration = self._next()
             if registration is None:
-                return
-            pause = await registration.turn()
-            if pause is not None:
-                self.plan(registration, pause)
+                break
+            if taken and not registration.may_beat_together():
+                self.plan(registration, 0.0)
+                break
+            taken.append(registration)
+        return taken
 
     def _next(self) -> Registration | None:
         """The first one that is due. What was planned anew has left its former place behind."""
@@ -163,6 +192,8 @@ class Registration:
         self.planned: float | None = None
         self._ended = False
         self._turning = False
+        # Whether its last beat together with others was not taken.
+        self._alone = False
         self._turned: asyncio.Future[None] | None = None
         self._follower: asyncio.Task[None] | None = None
         # Why the first attempt failed, `None` where it did not. Nobody who waits for it can cancel it.
@@ -220,9 +251,30 @@ class Registration:
             # It must not end the life of the service, and is a mistake of this package that somebody should see.
             _log.exception("service %s", self.id)
             error = ConsulError(f"{type(failure).__name__}: {failure}")
-        self._turning = False
-        if self._turned is not None and not self._turned.done():
-            self._turned.set_result(None)
+        return self._end_turn(told, error)
+
+    def may_beat_together(self) -> bool:
+        """Whether all that its turn has to say is one beat."""
+        owner_is_asked = (self._beats + 1) % _OWNER_BEATS == 0
+        return self.state is State.PRESENT and len(self._updates) == 1 and not (self._alone or owner_is_asked or self._ended)
+
+    def begin_beat(self, told: tuple[str, str]) -> tuple[str, str]:
+        """Path and body of a beat that is sent together with others."""
+        self._turning = True
+        self._beats += 1
+        return self._updates[0], _update(told)
+
+    def end_beat(self, told: tuple[str, str], taken: bool) -> float | None:
+        """As `turn`, after the beat was sent. Why one was not taken is found out by a turn of its own."""
+        if taken:
+            return self._end_turn(told, None)
+        self._turning, self._alone = False, True
+        self._let_leave()
+        return None if self._ended else 0.0
+
+    def _end_turn(self, told: tuple[str, str], error: ConsulError | None) -> float | None:
+        self._turning = self._alone = False
+        self._let_leave()
         if not self.first.done():
             self.first.set_result(error)
         if self._ended:
@@ -232,6 +284,10 @@ class Registration:
         self._succeeded()
         self._sent = told
         return 0.0 if self.told[0] != told[0] else self._until_due()
+
+    def _let_leave(self) -> None:
+        if self._turned is not None and not self._turned.done():
+            self._turned.set_result(None)
 
     async def _step(self, told: tuple[str, str]) -> None:
         if self.state is State.PRESENT:
@@ -244,7 +300,7 @@ class Registration:
             await self._register(told)
 
     async def _beat(self, told: tuple[str, str]) -> None:
-        known, body = True, json.dumps({"Status": told[0], "Output": told[1]})
+        known, body = True, _update(told)
         for check in self._updates:
             known = await self._put(check, body, allow=(404,)) != 404 and known
         if not known or not self.ttl_checks or self._beats % _OWNER_BEATS == 0:
@@ -268,7 +324,7 @@ class Registration:
         self.state, self._beats = State.PRESENT, 0
         # An existing check keeps the status that it had, and a new one has no note.
         for check in self._updates:
-            await self._put(check, json.dumps({"Status": told[0], "Output": told[1]}))
+            await self._put(check, _update(told))
         if first:
             # The beats of services that are registered together are spread over the interval.
             self._due = time.monotonic() + random.uniform(0, self.interval)  # noqa: S311
@@ -355,3 +411,7 @@ class Registration:
         status, note, _seconds = call.outcome.result() if call.outcome.done() else call.late()
         self.told = (status, note)
         await self._hurry()
+
+
+def _update(told: tuple[str, str]) -> str:
+    return json.dumps({"Status": told[0], "Output": told[1]})
