@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .events import Events
+    from .health import Health
     from .maintenance import Maintenance
     from .mesh import Mesh
     from .queries import Queries
+    from .registration import ExternalService, Service
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
@@ -45,9 +47,12 @@ _MODULES = {
     "AsyncClient": "client",
     "Client": "client",
     "Events": "events",
+    "ExternalService": "registration",
+    "Health": "health",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Queries": "queries",
+    "Service": "registration",
     "Sessions": "sessions",
     "Settings": "settings",
     "Sweeper": "sweeper",
@@ -63,6 +68,8 @@ __all__ = [
     "Client",
     "ConsulError",
     "Events",
+    "ExternalService",
+    "Health",
     "InvalidValueError",
     "LibraryMissingError",
     "Maintenance",
@@ -73,6 +80,7 @@ __all__ = [
     "Queries",
     "RequestError",
     "ServerError",
+    "Service",
     "Sessions",
     "Settings",
     "Sweeper",

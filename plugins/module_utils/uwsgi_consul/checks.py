@@ -23,6 +23,8 @@ from .errors import InvalidValueError
 DEFAULT_TTL, DEFAULT_INTERVAL = 10.0, 10.0
 # Consul takes no less for the time after which it removes a service, in seconds, and looks every 30 s.
 LEAST_DEREGISTER_AFTER = 60.0
+# Longer times, in seconds, are mistakes: ten years.
+_LONGEST = 315360000.0
 
 # What a check may be, of which it is exactly one.
 _KINDS = ("TTL", "HTTP", "TCP", "GRPC", "H2PING", "UDP", "Args", "DockerContainerID", "OSService", "AliasService", "AliasNode")
@@ -49,7 +51,7 @@ def ttl(ttl: float | str = DEFAULT_TTL, **options: Any) -> dict[str, Any]:
     options: of every check: `name` and `notes` (for people), `id`, `deregister_after` (seconds of being critical after which
     Consul removes the service, at least 60; 0: never) and `status`, from which it starts. Raises `InvalidValueError`.
     """
-    return {"TTL": duration(arguments.duration(ttl, "ttl", 0.1)), **_common(**options)}
+    return {"TTL": duration(arguments.duration(ttl, "ttl", 0.1, _LONGEST)), **_common(**options)}
 
 
 def http(
@@ -151,7 +153,7 @@ def _definition(check: object) -> dict[str, Any]:
         raise InvalidValueError(f"checks: a check is one of {', '.join(_KINDS)}, and this one is {' and '.join(kinds) or 'none of them'}")
     for name in _DURATIONS:
         if name in named:
-            named[name] = duration(arguments.duration(named[name], f"checks: {name}"))
+            named[name] = duration(arguments.duration(named[name], f"checks: {name}", 0.0, _LONGEST))
     if "TTL" not in named and "Interval" not in named and not kinds[0].startswith("Alias"):
         raise InvalidValueError(f"checks: a check by {kinds[0]} needs an Interval")
     if "CheckID" in named:
@@ -206,7 +208,7 @@ def _common(
 
 def deregistration(after: object) -> float:
     """The seconds after which Consul removes a critical service, 0 for never; raises `InvalidValueError`."""
-    seconds = arguments.duration(after, "deregister_after")
+    seconds = arguments.duration(after, "deregister_after", 0.0, _LONGEST)
     if 0 < seconds < LEAST_DEREGISTER_AFTER:
         raise InvalidValueError(
             f"deregister_after: {arguments.shown(after)} is less than the {LEAST_DEREGISTER_AFTER:g} s that Consul waits at least",
@@ -217,9 +219,9 @@ def deregistration(after: object) -> float:
 
 def _interval(interval: object, timeout: object) -> dict[str, Any]:
     # Consul makes a second of anything shorter.
-    timing = {"Interval": duration(arguments.duration(interval, "interval", 1.0))}
+    timing = {"Interval": duration(arguments.duration(interval, "interval", 1.0, _LONGEST))}
     if timeout is not None:
-        timing["Timeout"] = duration(arguments.duration(timeout, "timeout", 0.001))
+        timing["Timeout"] = duration(arguments.duration(timeout, "timeout", 0.001, _LONGEST))
     return timing
 
 
@@ -258,7 +260,7 @@ def _host_and_port(address: object, what: str = "address") -> str:
     given = arguments.name(address, what)
     try:
         parts = urlsplit(f"//{given}")
-        good = bool(parts.hostname and parts.port and parts.netloc == given and "@" not in given)
+        good = bool(parts.hostname and parts.port and parts.netloc == given and not re.search(r"[\s@]", given))
     except ValueError:
         good = False
     if not good:

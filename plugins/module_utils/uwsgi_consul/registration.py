@@ -24,14 +24,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import arguments, background, exits
 from . import checks as kinds
-from .api import Api
 from .errors import BadRequestError, ConsulError, InvalidValueError, PermissionDeniedError
 from .health import DEFAULT_TIMEOUT, STATUSES, Probe
 from .heartbeat import NONCE_KEY, Registration, State
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .api import AsyncApi
+    from .api import Api, AsyncApi
 
 # Consul removes a service that was critical for so many seconds, unless it is told otherwise.
 DEFAULT_DEREGISTER_AFTER = 90.0
@@ -275,7 +274,7 @@ def _definition(
     tagged_addresses: object,
 ) -> dict[str, Any]:
     """A service as the API's registration wants it, without its checks."""
-    definition: dict[str, Any] = {"ID": id, "Name": name, "Tags": _tags(tags), "Meta": _meta(meta)}
+    definition: dict[str, Any] = {"ID": id, "Name": name, "Tags": arguments.names(tags, "tags"), "Meta": _meta(meta)}
     if address is not None:
         definition["Address"] = _address(address, "address")
     if port is not None:
@@ -302,22 +301,16 @@ def _mapping(value: object, what: str) -> Mapping[str, Any]:
     return value
 
 
-def _tags(tags: object) -> list[str]:
-    if not isinstance(tags, Iterable) or isinstance(tags, (str, bytes, Mapping)):
-        raise InvalidValueError(f"tags: {arguments.shown(tags)} is no list of tags")
-    return [arguments.name(tag, "tags") for tag in tags]
-
-
-def _meta(meta: object) -> dict[str, str]:
-    pairs = _mapping(meta, "meta")
+def _meta(meta: object, what: str = "meta") -> dict[str, str]:
+    pairs = _mapping(meta, what)
     if len(pairs) > _META_PAIRS:
-        raise InvalidValueError(f"meta: has {len(pairs)} pairs, and may have {_META_PAIRS}")
+        raise InvalidValueError(f"{what}: has {len(pairs)} pairs, and may have {_META_PAIRS}")
     for key, value in pairs.items():
         if not re.fullmatch(r"[\w-]{1,128}", key, re.ASCII):
-            raise InvalidValueError(f"meta: {arguments.shown(key)} is no key", advice="It has letters, digits, - and _ only, 128 at most")
+            raise InvalidValueError(f"{what}: {arguments.shown(key)} is no key", advice="It has letters, digits, - and _ only, 128 at most")
         if key == NONCE_KEY:
-            raise InvalidValueError(f"meta: {NONCE_KEY} is what tells whose a registration is, and is set here")
-        arguments.text(value, f"meta: {key}", _META_VALUE)
+            raise InvalidValueError(f"{what}: {NONCE_KEY} is what tells whose a registration is, and is set here")
+        arguments.text(value, f"{what}: {key}", _META_VALUE)
     return dict(pairs)
 
 
@@ -392,12 +385,11 @@ class ExternalService:
         self._registration: dict[str, Any] = {
             "Node": self.node,
             "Address": _address(address, "address"),
-            "NodeMeta": {**_meta(node_meta), "external-node": "true", "external-probe": "true"},
+            "NodeMeta": {**_meta(node_meta, "node_meta"), "external-node": "true", "external-probe": "true"},
             "Service": service,
             "Checks": [self._check(check, status) for check in kinds.definitions(checks, self.id, 0)],
         }
-        self._client = Api() if client is None else client
-        _settings(self._client)
+        self._client = arguments.client(client)
 
     def __repr__(self) -> str:
         return f"ExternalService({self.name!r}, id={self.id!r}, node={self.node!r})"

@@ -113,6 +113,10 @@ def asked(agent, method="PUT", part=""):
     return [received for received in agent.requests if received.method == method and part in received.target]
 
 
+def asked_on(agent, connection):
+    return [received for received in agent.requests if received.connection == connection]
+
+
 # What is registered
 
 
@@ -288,6 +292,43 @@ def test_many_services_share_a_thread_and_few_connections(make, agent, registry)
     assert set(registry.checks.values()) == {"passing"}
     assert exits.leave([service._forget() for service in services])
     assert not registry.services
+
+
+def test_one_that_the_agent_forgot_takes_nothing_from_those_it_beats_with(make, registry, agent):
+    services = [make(id=f"web-{number}") for number in range(20)]
+    for service in services:
+        assert service.register()
+    for forgotten in ("web-3", "web-7"):
+        registry.forget(forgotten)
+    services[5].critical("told meanwhile")
+    wait_for(lambda: len(registry.services) == 20 and registry.checks["service:web-5"] == "critical")
+    assert [status for check, status in registry.checks.items() if check != "service:web-5"] == ["passing"] * 19
+    assert exits.leave([service._forget() for service in services])
+
+
+@pytest.mark.parametrize("closes", [1, 3])
+def test_an_agent_that_can_not_take_beats_together_has_them_one_by_one(make, registry, agent, closes):
+    """Such as a proxy that closes the connection after a request, or after some."""
+    beats = []
+
+    def close_after(received):
+        if "/check/update/" in received.target:
+            beats.append(received)
+            if len(asked_on(agent, received.connection)) > closes:
+                return close
+        return None
+
+    services = [make(id=f"web-{number}") for number in range(10)]
+    for service in services:
+        assert service.register()
+    registry.fault = close_after
+    started = len(beats)
+    wait_for(lambda: len({received.target for received in beats[started:]}) == 10)
+    time.sleep(2 * TTL)
+    assert all(service.registered for service in services)
+    assert set(registry.checks.values()) == {"passing"}
+    registry.fault = lambda _received: None
+    assert exits.leave([service._forget() for service in services])
 
 
 # Health functions
