@@ -317,7 +317,8 @@ def test_a_program_ends_in_time_though_its_agent_hangs(consul_agents, program):
 # Two of them, and those of others
 
 
-def test_an_id_belongs_to_who_registered_it_last(consul):
+def test_an_id_belongs_to_who_registered_it_last(consul, monkeypatch):
+    monkeypatch.setattr(heartbeat, "_OWNER_BEATS", 2)
     name = "twice-of-the-library"
     first, second = service_of(consul, name, port=1), service_of(consul, name, port=2)
     first.register()
