@@ -56,12 +56,15 @@ class AsyncConnection(asyncio.Protocol):
         timer = loop.call_later(left(deadline), self._fail, TimeoutError())
         if gather:
             self._transport.pause_reading()
-            loop.call_later(gather, self._transport.resume_reading)
+        gathered = loop.call_later(gather, self._transport.resume_reading) if gather else None
         try:
             self._transport.write(data)
             await answered
         finally:
             timer.cancel()
+            if gathered is not None:
+                # It is discarded, for it can't have answered yet, or was resumed.
+                gathered.cancel()
             self._reader = self._answered = None
 
     def is_usable(self) -> bool:

@@ -46,7 +46,11 @@ def discard(registration: Registration) -> None:
 
 def leave(registrations: Iterable[Registration]) -> bool:
     """Deregisters them, for at most `LIMIT` seconds; whether all of them are gone."""
-    return background.run(leave_async(list(registrations)))
+    try:
+        return background.run(leave_async(list(registrations)), LIMIT + 1)
+    except TimeoutError:
+        # Something else holds up the background.
+        return False
 
 
 async def leave_async(registrations: Sequence[Registration]) -> bool:

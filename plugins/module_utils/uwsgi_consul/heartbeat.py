@@ -45,6 +45,8 @@ HEALTH_INTERVAL = 1.0
 # At each so-manieth beat the agent is asked whether the registration is still this instance's.
 _OWNER_BEATS = 12
 _FIRST_PAUSE = 0.5
+# So many places in the line may be left behind before they are looked for.
+_TIDY = 1000
 # Consul keeps so much of a check's output, in bytes.
 _NOTE_LIMIT = 4000
 
@@ -68,6 +70,7 @@ class _Line:
         self.gate = asyncio.Semaphore(_WIDTH)
         self._waiting: list[tuple[float, int, Registration]] = []
         self._numbers = itertools.count()
+        self._most_waiting = _TIDY
         self._workers: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._away = False
@@ -76,6 +79,8 @@ class _Line:
         """Its next turn is after so many seconds, and no other one before or later."""
         registration.planned = time.monotonic() + pause
         heapq.heappush(self._waiting, (registration.planned, next(self._numbers), registration))
+        if len(self._waiting) > self._most_waiting:
+            self._tidy()
         self._arm()
 
     def judge(self, error: ConsulError | None) -> None:
@@ -86,6 +91,12 @@ class _Line:
         elif self._away and not away:
             _log.warning("an agent takes the services of this process again")
         self._away = away
+
+    def _tidy(self) -> None:
+        """Forgets the places that were left behind, of services whose status changes much more often than they are due."""
+        self._waiting = [place for place in self._waiting if place[2].planned == place[0]]
+        heapq.heapify(self._waiting)
+        self._most_waiting = 2 * len(self._waiting) + _TIDY
 
     def _arm(self) -> None:
         if self._timer is not None:

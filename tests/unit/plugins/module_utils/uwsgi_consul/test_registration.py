@@ -280,6 +280,17 @@ def test_a_change_that_comes_while_one_is_sent_follows_it(make, registry, reply)
         wait_for(lambda: registry.checks["service:web-1"] == "critical")
 
 
+def test_a_status_that_changes_all_the_time_leaves_nothing_behind(make, registry, monkeypatch):
+    monkeypatch.setattr(heartbeat, "_TIDY", 10)
+    with make(checks=checks.ttl(86400)) as service:
+        line = next(line for api, line in heartbeat._lines.items() if api.settings is service._settings)
+        for number in range(200):
+            tell, status = (service.warning, "warning") if number % 2 else (service.critical, "critical")
+            tell()
+            wait_for(lambda status=status: registry.checks["service:web-1"] == status)
+        assert len(line._waiting) < 30
+
+
 def test_many_services_share_a_thread_and_few_connections(make, agent, registry):
     services = [make(id=f"web-{number}") for number in range(60)]
     threads = threading.active_count()
