@@ -54,16 +54,17 @@ class AsyncConnection(asyncio.Protocol):
         answered = loop.create_future()
         self._reader, self._answered = reader, answered
         timer = loop.call_later(left(deadline), self._fail, TimeoutError())
+        gathered = None
         if gather:
             self._transport.pause_reading()
-        gathered = loop.call_later(gather, self._transport.resume_reading) if gather else None
+            gathered = loop.call_later(gather, self._transport.resume_reading)
         try:
             self._transport.write(data)
             await answered
         finally:
             timer.cancel()
             if gathered is not None:
-                # It is discarded, for it can't have answered yet, or was resumed.
+                # Either it was resumed, or there is no answer yet, and its owner discards it.
                 gathered.cancel()
             self._reader = self._answered = None
 

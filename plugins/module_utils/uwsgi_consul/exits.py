@@ -55,12 +55,22 @@ def leave(registrations: Iterable[Registration]) -> bool:
 
 async def leave_async(registrations: Sequence[Registration]) -> bool:
     """`leave`, as a coroutine of the background."""
+    leaving = asyncio.gather(*(registration.leave() for registration in registrations), return_exceptions=True)
     try:
-        return all(await asyncio.wait_for(asyncio.gather(*(registration.leave() for registration in registrations)), LIMIT))
+        results = await asyncio.wait_for(leaving, LIMIT)
     except asyncio.TimeoutError:
-        names = ", ".join(registration.id for registration in registrations[:5]) + (", ..." if len(registrations) > 5 else "")
-        _log.warning("not deregistered within %g s, so it stays until its checks end it: %s", LIMIT, names)
+        _log.warning("not deregistered within %g s, so it stays until its checks end it: %s", LIMIT, _ids(registrations))
         return False
+    # Python 3.12 and later start no thread at the end of a program, not even to look up the name of an agent.
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        _log.warning("not deregistered, so it stays until its checks end it: %s: %s", _ids(registrations), errors[0])
+    return all(result is True for result in results)
+
+
+def _ids(registrations: Sequence[Registration]) -> str:
+    """Of the first ones: there may be hundreds."""
+    return ", ".join(registration.id for registration in registrations[:5]) + (", ..." if len(registrations) > 5 else "")
 
 
 def _leave_all() -> None:
