@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from .config import Config, ConfigError
     from .discovery import Discovery, Instances
     from .events import Events
+    from .health import Health
     from .kv import KV
     from .maintenance import Maintenance
     from .mesh import Mesh
     from .queries import Queries
+    from .registration import ExternalService, Service
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
@@ -57,6 +59,8 @@ _MODULES = {
     "ConflictError": "updates",
     "Discovery": "discovery",
     "Events": "events",
+    "ExternalService": "registration",
+    "Health": "health",
     "Instances": "discovery",
     "KV": "kv",
     "Maintenance": "maintenance",
@@ -64,6 +68,7 @@ _MODULES = {
     "Operation": "transactions",
     "OutcomeUnknownError": "updates",
     "Queries": "queries",
+    "Service": "registration",
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
@@ -87,6 +92,8 @@ __all__ = [
     "ConsulError",
     "Discovery",
     "Events",
+    "ExternalService",
+    "Health",
     "Instances",
     "InvalidValueError",
     "LibraryMissingError",
@@ -101,6 +108,7 @@ __all__ = [
     "Queries",
     "RequestError",
     "ServerError",
+    "Service",
     "Sessions",
     "Settings",
     "Snapshot",

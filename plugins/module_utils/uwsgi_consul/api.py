@@ -128,6 +128,11 @@ class AsyncApi(_Asker):
         except ConsulError as error:
             raise self._error(error) from None
 
+    async def put_together(self, updates: Sequence[tuple[str, str]], timeout: float) -> list[Answer]:
+        """The answers to PUTs of path and body, whatever their status, sent together as `AsyncTransport.send_together` does."""
+        requests = [build_request(self.settings, "PUT", path, body=body) for path, body in updates]
+        return await self._transport.send_together(requests, timeout)
+
     async def close(self) -> None:
         """Closes the idle connections; it can still be used."""
         await self._transport.close()

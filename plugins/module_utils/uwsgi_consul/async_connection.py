@@ -15,7 +15,7 @@ from typing import Any, Awaitable, TypeVar, cast
 
 from .connection import Addresses, left, look_up, numeric_addresses, prepare
 from .settings import Agent
-from .wire import AnswerReader, WireError
+from .wire import AnswerReader, AnswersReader, WireError
 
 _Result = TypeVar("_Result")
 
@@ -26,7 +26,7 @@ class AsyncConnection(asyncio.Protocol):
     def __init__(self, agent: Agent, tls: ssl.SSLContext | None, server_name: str | None) -> None:
         self.agent, self._tls, self._server_name = agent, tls, server_name
         self._transport: asyncio.Transport | None = None
-        self._reader: AnswerReader | None = None
+        self._reader: AnswerReader | AnswersReader | None = None
         self._answered: asyncio.Future[None] | None = None
 
     async def connect(self, deadline: float) -> None:
@@ -43,19 +43,29 @@ class AsyncConnection(asyncio.Protocol):
             plain.close()
             raise
 
-    async def exchange(self, data: bytes, reader: AnswerReader, deadline: float) -> None:
-        """Sends a request and reads its answer; raises `OSError`, or `WireError` for what is no answer."""
+    async def exchange(self, data: bytes, reader: AnswerReader | AnswersReader, deadline: float, gather: float = 0.0) -> None:
+        """Sends a request and reads its answer, or several; raises `OSError`, or `WireError` for what is no answer.
+
+        gather: seconds for which nothing is read at first, so that answers to several requests are read as one.
+        """
         loop = asyncio.get_running_loop()
         if self._transport is None:
             raise ConnectionError("it is not connected")
         answered = loop.create_future()
         self._reader, self._answered = reader, answered
         timer = loop.call_later(left(deadline), self._fail, TimeoutError())
+        gathered = None
+        if gather:
+            self._transport.pause_reading()
+            gathered = loop.call_later(gather, self._transport.resume_reading)
         try:
             self._transport.write(data)
             await answered
         finally:
             timer.cancel()
+            if gathered is not None:
+                # Either it was resumed, or there is no answer yet, and its owner discards it.
+                gathered.cancel()
             self._reader = self._answered = None
 
     def is_usable(self) -> bool:

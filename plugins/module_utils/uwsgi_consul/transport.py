@@ -18,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generator, Generic, Protocol, TypeVar, Union
 
@@ -27,7 +27,7 @@ from .connection import Connection, tls_context
 from .errors import NoAgentError
 from .protocol import Answer, Request, excerpt, may_succeed_elsewhere, may_succeed_later
 from .settings import Agent, Settings
-from .wire import AnswerReader, WireError, request_bytes
+from .wire import AnswerReader, AnswersReader, WireError, request_bytes
 
 # An agent that answers at all takes connections within this many seconds, unless it is the last one to try.
 CONNECT_LIMIT = 2.0
@@ -36,6 +36,8 @@ ROUNDS, FIRST_PAUSE = 4, 0.25
 # An answer may not be larger, in bytes. Consul's largest are recursive reads of the KV store.
 ANSWER_LIMIT = 256 * 1024 * 1024
 _IDLE_CONNECTIONS = 8
+# How long an agent takes for a small request of many, in seconds.
+_GATHER = 0.0005
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,30 @@ class AsyncTransport(_Transport):
         self._idle.put_or_discard(step.agent, connection, reader)
         return _answer(reader, step.agent, request)
 
+    async def send_together(self, requests: Sequence[Request], timeout: float) -> list[Answer]:
+        """The answers to requests that are sent on one connection without waiting in between, which costs much less for each.
+
+        Only the agent that answered last is asked, and there is no second try: where answers are missing at the end of the
+        list, their requests may have been done or not. timeout: seconds for all of them together.
+        """
+        agent = self.settings.agents[self._preferred]
+        deadline = time.monotonic() + timeout
+        connection = self._idle.take(agent)
+        reader = AnswersReader(self.answer_limit, len(requests))
+        try:
+            if connection is None:
+                connection = AsyncConnection(agent, self._tls if agent.tls else None, self.settings.tls_server_name)
+                await connection.connect(deadline)
+            data = b"".join(self._bytes(agent, request) for request in requests)
+            await connection.exchange(data, reader, deadline, gather=_GATHER * len(requests))
+        except (OSError, WireError):
+            pass
+        finally:
+            if connection is not None:
+                # It is discarded unless it has given all answers.
+                self._idle.put_or_discard(agent, connection, reader)
+        return [_answer(part, agent, request) for part, request in zip(reader.answers, requests)]
+
 
 class _Keepable(Protocol):
     """What a connection must be able to do to be kept."""
@@ -300,7 +326,7 @@ class _Idle(Generic[_Kept]):
                 return found[1]
             found[1].discard()
 
-    def put_or_discard(self, agent: Agent, connection: _Kept, reader: AnswerReader) -> None:
+    def put_or_discard(self, agent: Agent, connection: _Kept, reader: AnswerReader | AnswersReader) -> None:
         """Keeps the connection if another request can be sent on it after that answer."""
         self._belong_to_caller()
         surplus = [(agent, connection)]

@@ -79,6 +79,11 @@ class AnswerReader:
     def content(self) -> bytes:
         return bytes(self._content)
 
+    @property
+    def surplus(self) -> bytes:
+        """What came after the complete answer."""
+        return bytes(self._waiting)
+
     def feed(self, data: bytes) -> None:
         """Takes the next piece, an empty one at the end of the connection."""
         if not data:
@@ -198,6 +203,33 @@ class AnswerReader:
     def _no_server(self) -> WireError:
         line = bytes(self._waiting[:200]).split(b"\r\n")[0].split(b"\n")[0].decode("latin-1")
         return WireError(f"what answers there is no HTTP server: {line[:60]!r}")
+
+
+class AnswersReader:
+    """Puts together the answers to requests that were sent one after the other without waiting; otherwise as `AnswerReader`."""
+
+    def __init__(self, limit: int, count: int) -> None:
+        self.answers: list[AnswerReader] = []
+        self.complete = False
+        self._limit, self._count = limit, count
+        self._reader = AnswerReader(limit)
+
+    @property
+    def keep_alive(self) -> bool:
+        return self.complete and self._reader.keep_alive
+
+    def feed(self, data: bytes) -> None:
+        while not self.complete:
+            self._reader.feed(data)
+            if not self._reader.complete:
+                return
+            self.answers.append(self._reader)
+            self.complete = len(self.answers) == self._count
+            data = self._reader.surplus
+            if not self.complete:
+                self._reader = AnswerReader(self._limit)
+                if not data:
+                    return
 
 
 def _header(line: bytes) -> tuple[str, str]:

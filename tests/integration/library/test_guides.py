@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guides to queries and operations tell readers to write, run as it stands."""
+"""What the guides tell readers to write, run as it stands."""
 
 from __future__ import annotations
 
@@ -61,3 +61,48 @@ def test_operations(run):
     scope = run(mesh)
     assert (scope["host"], scope["port"]) == ("127.0.0.1", 9191)
     assert uwsgi_consul.Sessions().info(run(sessions)["session"]) is None
+
+
+def test_health(run):
+    plain, options, stop = blocks("health.md")
+    scope = run("class connection:\n    execute = print\n" + plain)
+    assert scope["health"].report()["checks"]["database"]["status"] == "passing"
+    scope = run("from uwsgi_consul import Health\ndatabase = queue = disk = lambda: True\n" + options)
+    assert list(scope["health"].report()["checks"]) == ["database", "queue", "disk"]
+    assert run("from uwsgi_consul import Health\nhealth = Health()\n" + stop)["health"].report()["status"] == "critical"
+
+
+def test_registration(run):
+    block, forms, health, told, made, lifespan, external = blocks("registration.md")
+    begin = """
+import asyncio, os
+from uwsgi_consul import Api, Service
+
+def serve():
+    registered.append(Api().request("GET", "/v1/agent/checks").json())
+
+async def serve_async():
+    serve()
+
+class queue:
+    full = lambda: True
+
+registered = []
+"""
+    assert [len(checks) for checks in run(begin + block)["registered"]] == [1]
+    scope = run(begin + forms + "main()\nasyncio.run(main_async())\nasyncio.run(by_hand())")
+    assert [len(checks) for checks in scope["registered"]] == [1, 1, 1]
+    (checks,) = run(begin + health)["registered"]
+    assert [(check["Status"], check["Output"]) for check in checks.values()] == [("warning", "the queue is full")]
+    run(begin + "with Service('shop') as service:\n    " + told.replace("\n", "\n    "))
+    scope = run(begin + made + "with service:\n    serve()")
+    assert sorted(check["Type"] for check in scope["registered"][0].values()) == ["grpc", "http", "tcp", "ttl"]
+    run(
+        begin
+        + lifespan
+        + "async def main():\n    async with lifespan(None):\n        serve()\nasyncio.run(main())\nassert len(registered[0]) == 1"
+    )
+    run(external)
+    (entry,) = run.agent.get("/v1/health/service/database")
+    assert (entry["Node"]["Address"], entry["Service"]["Port"]) == ("192.0.2.9", 5432)
+    assert run.agent.get("/v1/agent/services") == {}

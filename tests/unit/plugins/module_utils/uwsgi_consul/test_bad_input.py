@@ -28,14 +28,18 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
     Api,
     Events,
+    ExternalService,
+    Health,
     InvalidValueError,
     Maintenance,
     Mesh,
     Operation,
     Queries,
+    Service,
     Sessions,
     Settings,
     Sweeper,
+    checks,
     services,
     transport,
 )
@@ -160,6 +164,23 @@ POSITIVE = kind(7, "integer", bad=(0, -1, 2**63, 10**5000))
 ENCODING = kind("utf-8", "text", bad=("", "x", "base64", "undefined", "a\x00", "x" * HUGE))
 SEPARATOR = kind("/", "text", bad=("", "x" * HUGE, "\ud800"))
 UPDATE_TIMEOUT = kind(5, "integer", "float", bad=(0, -1, math.nan, math.inf, 10**5000, 86401))
+HOST = kind("app.example.org", "text", bad=("", " ", "a b", "http://a", "0.0.0.0", "x" * HUGE), more=CONTROL)  # noqa: S104
+ADDRESS = kind("app:80", "text", bad=("", "app", "app:0", "app:99999", "a b:80", "u@h:80", "x" * HUGE), more=CONTROL)
+PORT = kind(80, "integer", bad=(0, -1, 65536, 10**5000))
+CHECK = kind([{"TTL": "10s"}], "list", "mapping", bad=([7], [{}], [{"TTL": "soon"}], {"HTTP": "http://a/"}, "ttl", [{1: 2}]))
+CHECK_STATUS = kind("warning", "text", bad=("", "good", "x" * HUGE), more=st.text(max_size=20))
+FIRST_META = kind({"a": "b"}, "mapping", bad=({"a b": ""}, {7: "a"}, {"a": 7}, {"a": "x" * HUGE}, {str(key): "" for key in range(100)}))
+WEIGHTS = kind({"passing": 7}, "mapping", bad=({}, {"passing": 0}, {"Passing": 1}, {"passing": "7"}, {"passing": 10**5000}, {1: 1}))
+TAGGED = kind(
+    {"wan": {"address": "a"}}, "mapping", bad=({"wan": "a"}, {"wan": {}}, {"": {"address": "a"}}, {"wan": {"address": "a", "port": 0}})
+)
+EXTRA = kind({}, "mapping", bad=({1: 2}, {"a": Unfit()}, {"a": {1, 2}}))
+AFTER = kind(90, "integer", "float", "text", bad=(1, 59.9, -1, math.nan, math.inf, "", "30s", "soon", 10**5000), more=CONTROL)
+INTERVAL = kind(10, "integer", "float", "text", bad=(0, 0.9, -1, math.nan, math.inf, "", "10", "soon", 10**5000), more=CONTROL)
+HEADERS = kind({"a": "b"}, "mapping", bad=({"a": 7}, {"a": "b\n"}, {"a": [7]}, {7: "a"}, {"": "a"}))
+URL = kind("http://app/", "text", bad=("", "app", "ftp://app/", "http://app:x/", "http:///a", "x" * HUGE), more=CONTROL)
+SHORT = kind(5, "integer", "float", bad=(0, -1, math.nan, math.inf, 10**5000))
+SHORT_OR_TEXT = kind(5, "integer", "float", "text", bad=(0, -1, math.nan, math.inf, "", "soon", 10**5000), more=CONTROL)
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
 
 
@@ -200,6 +221,8 @@ DEFINITION = {
 BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
+
+OF_EACH_CHECK = {"name": NAME, "id": NAME, "notes": TEXT, "status": CHECK_STATUS, "deregister_after": AFTER}
 
 CASES = [
     *(
@@ -274,6 +297,44 @@ CASES = [
         {"service": NAME, "tags": NAMES, "status": STATUS},
         {"near": NAME_OR_EMPTY, "filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION},
     ),
+    Case(
+        "Service",
+        lambda _client, **options: Service(**options),
+        {"name": NAME, "tags": NAMES, "health_timeout": SHORT, "status": CHECK_STATUS, "deregister_after": AFTER},
+        {
+            "id": NAME,
+            "address": HOST,
+            "port": PORT,
+            "meta": FIRST_META,
+            "weights": WEIGHTS,
+            "tagged_addresses": TAGGED,
+            "checks": CHECK,
+            "health": FUNCTION,
+            "extra": EXTRA,
+            "client": CLIENT,
+        },
+    ),
+    Case(
+        "ExternalService",
+        lambda _client, **options: ExternalService(**options),
+        {"name": NAME, "node": NAME, "address": HOST, "tags": NAMES, "checks": CHECK, "status": CHECK_STATUS},
+        {"id": NAME, "port": PORT, "meta": FIRST_META, "node_meta": FIRST_META, "datacenter": DATACENTER, "client": CLIENT},
+    ),
+    *(
+        Case(made.__name__, lambda _client, made=made, **options: made(**options), required, {**options, **OF_EACH_CHECK})
+        for made, required, options in [
+            (checks.ttl, {"ttl": kind(10, "integer", "float", "text", bad=(0, -1, math.nan, math.inf, "", "soon"), more=CONTROL)}, {}),
+            (
+                checks.http,
+                {"url": URL, "interval": INTERVAL, "validate_certs": BOOLEAN},
+                {"timeout": SHORT_OR_TEXT, "method": NAME, "headers": HEADERS, "body": TEXT, "tls_server_name": NAME},
+            ),
+            (checks.tcp, {"address": ADDRESS, "interval": INTERVAL}, {"timeout": SHORT_OR_TEXT}),
+            (checks.grpc, {"target": ADDRESS, "interval": INTERVAL, "use_tls": BOOLEAN}, {"tls_server_name": NAME}),
+        ]
+    ),
+    Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
+    Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
     Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
 ]
 ARGUMENTS = [(case, argument) for case in CASES for argument in (*case.required, *case.optional)]

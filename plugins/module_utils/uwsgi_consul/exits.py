@@ -1,0 +1,120 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What is deregistered when the process ends: at its exit, and at SIGTERM where that is ours to take.
+
+A forked child has nothing to deregister: what its parent has registered is the parent's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterable, Sequence
+from types import FrameType
+from typing import Any
+
+from . import background
+from .heartbeat import Registration
+
+# An end waits for so many seconds at most, for all services together, whatever the agent does.
+LIMIT = 2.5
+
+_log = logging.getLogger(__name__)
+_registrations: set[Registration] = set()
+_earlier_handler: Any = None
+
+
+def add(registration: Registration) -> None:
+    """Deregisters it when the process ends."""
+    _registrations.add(registration)
+    _take_signal()
+
+
+def discard(registration: Registration) -> None:
+    """It is no longer deregistered at the end."""
+    _registrations.discard(registration)
+    if not _registrations:
+        _give_signal_back()
+
+
+def leave(registrations: Iterable[Registration]) -> bool:
+    """Deregisters them, for at most `LIMIT` seconds; whether all of them are gone."""
+    try:
+        return background.run(leave_async(list(registrations)), LIMIT + 1)
+    except TimeoutError:
+        # Something else holds up the background.
+        return False
+
+
+async def leave_async(registrations: Sequence[Registration]) -> bool:
+    """`leave`, as a coroutine of the background."""
+    leaving = asyncio.gather(*(registration.leave() for registration in registrations), return_exceptions=True)
+    try:
+        results = await asyncio.wait_for(leaving, LIMIT)
+    except asyncio.TimeoutError:
+        _log.warning("not deregistered within %g s, so it stays until its checks end it: %s", LIMIT, _ids(registrations))
+        return False
+    # Python 3.12 and later start no thread at the end of a program, not even to look up the name of an agent.
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        _log.warning("not deregistered, so it stays until its checks end it: %s: %s", _ids(registrations), errors[0])
+    return all(result is True for result in results)
+
+
+def _ids(registrations: Sequence[Registration]) -> str:
+    """Of the first ones: there may be hundreds."""
+    return ", ".join(registration.id for registration in registrations[:5]) + (", ..." if len(registrations) > 5 else "")
+
+
+def _leave_all() -> None:
+    leaving = list(_registrations)
+    _registrations.clear()
+    if leaving:
+        leave(leaving)
+
+
+def _take_signal() -> None:
+    """Handles SIGTERM before the handler that is there now, or before the process ends of it.
+
+    A handler of a program in C, such as uWSGI's, can't be called from Python, and an ignored signal stays so: both are left
+    alone. Only the main thread can do this.
+    """
+    global _earlier_handler
+    if threading.current_thread() is not threading.main_thread():
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is _on_signal or not (handler is signal.SIG_DFL or callable(handler)):
+        return
+    # Other interpreters of a process than its first may not.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, _on_signal)
+        _earlier_handler = handler
+
+
+def _give_signal_back() -> None:
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _on_signal:
+        signal.signal(signal.SIGTERM, _earlier_handler)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    earlier = _earlier_handler
+    try:
+        _leave_all()
+    finally:
+        if callable(earlier):
+            earlier(number, frame)
+        else:
+            # The process ends as if nothing had been here, and whoever waits for it sees that it was the signal.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+atexit.register(_leave_all)
+os.register_at_fork(after_in_child=_registrations.clear)
