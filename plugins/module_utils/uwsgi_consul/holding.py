@@ -98,7 +98,8 @@ class Holding(abc.ABC):
     @property
     def token(self) -> int:
         """The fencing token of the last acquisition: larger than that of every holder before; 0 before the first one."""
-        return self._claim.token if self._claim is not None else 0
+        claim = self._claim
+        return claim.token if claim is not None and claim.process == os.getpid() else 0
 
     @property
     def lost(self) -> Lost:
