@@ -7,8 +7,8 @@
 holder.py KIND KEY AGENT FILE STOP LIMIT TTL LOCK_DELAY
 
 It writes one JSON object a line to FILE, each at once, until the file STOP exists:
-`begin` (token), `look` (token, from, to: it was held at a moment between these two), `told` (token: the loss was reported;
-proved: when the last request that proved the session was sent), `end` (token, outcome: released, unknown or lost).
+`look` (token, from, to: it was held at a moment between these two), `leave` (it is about to be released), `told` (token: the
+loss was reported; proved: when the last request that proved the session was sent), `end` (token, outcome: released, unknown or lost).
 Times are of a clock that all processes share.
 """
 
@@ -41,19 +41,17 @@ def note(what, **fields):
 
 
 def stay(token, held):
-    """Looks again and again whether it is held, until it is not, or for a while: mostly short, now and then so long that a fault hits it."""
-    until = now() + (random.uniform(0, 0.003) if random.random() < 0.8 else random.uniform(0, 0.15))
-    first = True
-    while first or now() < until:
+    """Looks whether it is held until it is not, or for a while: mostly short, now and then so long that a fault hits it."""
+    until = now() + (0.15 * random.random() if random.random() < 0.2 else 0)  # noqa: S311
+    while True:
         before = now()
         if not held():
-            return False
-        if first:
-            note("begin", token=token)
+            break
         note("look", token=token, **{"from": before, "to": now()})
-        first = False
+        if now() >= until:
+            break
         time.sleep(0.004)
-    return True
+    note("leave", token=token)
 
 
 def hold(holding):
@@ -66,7 +64,8 @@ def hold(holding):
     try:
         outcome = "released" if holding.release() else "unknown"
     except LostError as error:
-        assert error.token == token
+        if error.token != token:
+            raise AssertionError("the error has another token") from error
         # The report must come by itself; the section ends when it has.
         told.wait(60)
         outcome = "lost"

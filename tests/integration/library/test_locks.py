@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -85,9 +86,9 @@ class Field:
                 return None
             began = now()
             os.kill(holder["pid"], signal.SIGSTOP)
-            # A request of it may be under way: what the key says a moment later stays.
+            # A request of it may be under way: what the key says a moment later stays. And what it was about to do does not count.
             time.sleep(0.1)
-            if self.holder() == holder:
+            if self.holder() == holder and self.last_word(holder["pid"]) == "look":
                 return holder["pid"], holder["session"], began
             os.kill(holder["pid"], signal.SIGCONT)
             return None
@@ -103,9 +104,6 @@ class Field:
         stopped = self.stop_holder()
         time.sleep(seconds)
         self.go_on(stopped)
-
-    def wait_next(self, session: str, within: float = 2 * TTL + LOCK_DELAY + 10) -> None:
-        wait_for(f"the next holder of {self.key}", lambda: (self.holder() or {"session": session})["session"] != session, within)
 
     def stop_until_next(self) -> None:
         stopped = self.stop_holder()
@@ -133,6 +131,14 @@ class Field:
         texts = [file.read_text() for file in self.directory.glob(f"{self.key}-*")]
         # The last line of one that was killed may be half.
         return [section for text in texts for section in read(text.split("\n")[:-1])]
+
+    def last_word(self, pid: int) -> str:
+        """What a process wrote down last."""
+        for file in self.directory.glob(f"{self.key}-*"):
+            lines = file.read_text().split("\n")[:-1]
+            if lines and (said := json.loads(lines[-1]))["pid"] == pid:
+                return str(said["what"])
+        return ""
 
     def history(self) -> History:
         return History(self.sections(), TTL, self.limit, self.killed, self.stopped)
@@ -193,7 +199,15 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fields]:
         agent.start()
         fields.add("lock", "killed", 6, Field.kill_holder)
         fields.add("lock", "stopped", 6, Field.stop_until_next)
-        fields.add("lock", "destroyed", 8, Field.destroy_session, lambda field: field.pause(0.5), Field.destroy_session, lambda field: field.pause(5))
+        fields.add(
+            "lock",
+            "destroyed",
+            8,
+            Field.destroy_session,
+            lambda field: field.pause(0.5),
+            Field.destroy_session,
+            lambda field: field.pause(5),
+        )
         fields.add("semaphore", "places", 4, Field.kill_holder, lambda field: field.pause(0.5), limit=2)
         fields.add("election", "office", 4, lambda field: field.pause(5), Field.kill_holder)
         wait_for("sections of all", lambda: all(field.sections() for field in fields.values()), 30)
