@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 from .errors import (
     BadAnswerError,
     BadRequestError,
+    ConflictError,
     ConsulError,
     InvalidValueError,
     LibraryMissingError,
+    LostError,
     NoAgentError,
+    NotAcquiredError,
     NotFoundError,
     PermissionDeniedError,
     RequestError,
@@ -29,10 +32,13 @@ from .errors import (
 if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
+    from .election import Election
     from .events import Events
+    from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
     from .queries import Queries
+    from .semaphore import Semaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
@@ -44,10 +50,13 @@ _MODULES = {
     "AsyncApi": "api",
     "AsyncClient": "client",
     "Client": "client",
+    "Election": "election",
     "Events": "events",
+    "Lock": "lock",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Queries": "queries",
+    "Semaphore": "semaphore",
     "Sessions": "sessions",
     "Settings": "settings",
     "Sweeper": "sweeper",
@@ -61,17 +70,23 @@ __all__ = [
     "BadAnswerError",
     "BadRequestError",
     "Client",
+    "ConflictError",
     "ConsulError",
+    "Election",
     "Events",
     "InvalidValueError",
     "LibraryMissingError",
+    "Lock",
+    "LostError",
     "Maintenance",
     "Mesh",
     "NoAgentError",
+    "NotAcquiredError",
     "NotFoundError",
     "PermissionDeniedError",
     "Queries",
     "RequestError",
+    "Semaphore",
     "ServerError",
     "Sessions",
     "Settings",

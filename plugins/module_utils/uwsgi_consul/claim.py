@@ -205,7 +205,7 @@ class Claim(abc.ABC):
 
     async def _contend(self, once: bool, patient: bool) -> bool:
         reading = self._reading()
-        pause = _PAUSE / 2
+        pause, changes = _PAUSE / 2, 0
         while True:
             try:
                 outcome = await self._try(await reading.next())
@@ -221,7 +221,11 @@ class Claim(abc.ABC):
             self.trouble = None
             if outcome is Outcome.GRANTED and await self._take():
                 return True
-            if outcome is Outcome.DELAYED and not once:
+            changes = changes + 1 if outcome is Outcome.CHANGED else 0
+            if outcome is Outcome.CHANGED:
+                # Mostly others have got on by that. If not, it must not be tried a thousand times a second.
+                await asyncio.sleep(min(0.005 * 2 ** min(changes, 10), _LONGEST_PAUSE) * random.random())  # noqa: S311
+            elif outcome is Outcome.DELAYED and not once:
                 # Consul does not say for how long; what is not asked of the servers' log costs little.
                 await asyncio.sleep(_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311
             elif outcome in (Outcome.TAKEN, Outcome.DELAYED):
@@ -275,17 +279,20 @@ class Claim(abc.ABC):
                 reading.forget()
 
     async def _end(self) -> Release:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        tasks = set(self._tasks)
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # Before Python 3.12 a time-out may swallow a cancellation (of what it waits for, which is done in that moment).
+            _done, tasks = await asyncio.wait(tasks, timeout=1)
         # What is on its way may be done at any moment; a session that nobody knows of would be left.
         if self._sending is not None:
             await asyncio.wait({self._sending})
         try:
             released = await self._let_go()
             if self.session is not None:
-                await self.session.destroy()
+                # An agent that does not answer has held up the caller for long enough.
+                await self.session.destroy(PATIENCE if released is Release.UNKNOWN else None)
             return released
         finally:
             _live.discard(self)
@@ -372,7 +379,7 @@ class Claim(abc.ABC):
             return Outcome.CHANGED
         if "lock delay" in reasons:
             return Outcome.DELAYED
-        if any(sign in reasons for sign in ("index check", "exists", "already held", "stale")):
+        if any(sign in reasons for sign in ("index check", "check index", "exists", "already held", "stale")):
             return Outcome.CHANGED
         raise BadRequestError(f"409 {excerpt(reasons)}", asked="PUT /v1/txn", status=409, answer=reasons)
 

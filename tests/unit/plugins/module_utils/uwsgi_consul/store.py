@@ -104,6 +104,8 @@ class Store:
         verb, session = one["Verb"], one.get("Session")
         if verb == "check-not-exists" and entry:
             return f'key "{one["Key"]}" exists'
+        if verb == "check-index" and not entry:
+            return f'failed to check index, key "{one["Key"]}" doesn\'t exist'
         if verb == "check-index" and index != one["Index"]:
             return f'failed index check for key "{one["Key"]}", current modify index {index} != {one["Index"]}'
         if verb in ("cas", "delete-cas") and index != one["Index"]:
