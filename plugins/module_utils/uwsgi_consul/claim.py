@@ -20,9 +20,9 @@ import enum
 import json
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from logging import getLogger
-from typing import Any, Coroutine, NoReturn, TypeVar
+from typing import Any, Coroutine, Mapping, NoReturn, TypeVar
 
 from . import background, keys
 from .api import AsyncApi

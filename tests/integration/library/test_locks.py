@@ -436,7 +436,6 @@ def test_hundreds_of_locks_need_one_thread(consul: ConsulAgent, api: Api, key: s
     for lock in locks:
         assert lock.acquire(20)
     assert threading.active_count() <= threads + 1
-    # Longer than a lease would last that nobody renews.
     assert all(lock.held for lock in locks)
     for lock in locks:
         assert lock.release()
