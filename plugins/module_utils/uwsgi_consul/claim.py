@@ -119,7 +119,7 @@ class Reading:
 class Claim(abc.ABC):
     """One try to get something, its possession, and its end.
 
-    In any thread may be asked: `process`, `granted`, `token`, `over` and, once granted, `lease`.
+    In any thread may be asked: `process`, `granted`, `token`, `over`, `held` and, once granted, the session's lease.
     """
 
     def __init__(self, settings: Settings, terms: Terms, what: str) -> None:
@@ -251,7 +251,8 @@ class Claim(abc.ABC):
             while lease.is_valid() and not watching.done():
                 await asyncio.wait({watching}, timeout=max(0.001, lease.left))
             if watching.done():
-                lease.lose(watching.result())
+                failure = watching.exception()
+                lease.lose(watching.result() if failure is None else f"its watch failed: {failure!r}")
         finally:
             watching.cancel()
         if lease.lost:
@@ -264,7 +265,9 @@ class Claim(abc.ABC):
         pause = _PAUSE / 2
         while True:
             try:
-                entries = await reading.next()
+                ours = self._token_of(await reading.next())
+            except ConflictError as error:
+                return str(error)
             except ConsulError:
                 # Whether this lasts for too long is for the session to say.
                 reading.forget()
@@ -272,7 +275,7 @@ class Claim(abc.ABC):
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = _PAUSE / 2
-            if not self._token_of(entries):
+            if not ours:
                 if reading.certain:
                     return "Consul has ended its session, or somebody has taken it away"
                 # A server may not have heard of it yet.
@@ -287,7 +290,7 @@ class Claim(abc.ABC):
             _done, tasks = await asyncio.wait(tasks, timeout=1)
         # What is on its way may be done at any moment; a session that nobody knows of would be left.
         if self._sending is not None:
-            await asyncio.wait({self._sending})
+            await asyncio.gather(self._sending, return_exceptions=True)
         try:
             released = await self._let_go()
             if self.session is not None:

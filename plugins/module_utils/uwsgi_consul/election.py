@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -197,7 +198,7 @@ class _Campaign:
         return self._token if lease is not None and lease.is_valid() else 0
 
     def begin(self) -> None:
-        background.start(self._run())
+        background.start(self._run()).add_done_callback(_tell_failure)
 
     def wait(self, seconds: float) -> bool:
         limit = now() + seconds
@@ -294,6 +295,11 @@ class Calls:
                 function(token)
             except Exception:
                 _log.exception("on_gain or on_loss failed")
+
+
+def _tell_failure(campaign: concurrent.futures.Future[None]) -> None:
+    if not campaign.cancelled() and campaign.exception() is not None:
+        _log.error("an election has ended by a mistake of this library", exc_info=campaign.exception())
 
 
 def _myself() -> bytes:

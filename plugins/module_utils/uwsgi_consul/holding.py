@@ -111,7 +111,7 @@ class Holding(abc.ABC):
         return self._entered(self.acquire())
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        if self._claim is not None and self._claim.process == os.getpid():
+        if self._is_to_be_released():
             try:
                 self.release()
             except LostError:
@@ -123,12 +123,18 @@ class Holding(abc.ABC):
         return self._entered(await self.acquire_async())
 
     async def __aexit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        if self._claim is not None and self._claim.process == os.getpid():
+        if self._is_to_be_released():
             try:
                 await self.release_async()
             except LostError:
                 if kind is None:
                     raise
+
+    def _is_to_be_released(self) -> bool:
+        """Whether this process holds it, or has lost it: not what was released inside, nor what is a parent's."""
+        claim = self._claim
+        lost = claim is not None and claim.session is not None and claim.session.lease.lost
+        return claim is not None and claim.process == os.getpid() and (claim.held or lost)
 
     def _begin(self) -> Claim:
         if self._process != os.getpid():

@@ -183,6 +183,12 @@ def test_a_release_without_an_acquisition(api):
         lock.release()
 
 
+def test_a_lock_may_be_released_inside_its_section(store, api):
+    with Lock("k", client=api) as lock:
+        lock.release()
+    assert store.sessions == {}
+
+
 # Answers that get lost.
 
 

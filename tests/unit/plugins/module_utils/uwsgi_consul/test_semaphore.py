@@ -108,6 +108,16 @@ def test_a_lost_place_is_told(store, api):
         semaphore.release()
 
 
+def test_a_list_of_holders_that_somebody_overwrites_is_a_loss(store, api):
+    semaphore = Semaphore("p", 1, client=api)
+    semaphore.acquire()
+    store.put("p/.lock", b"something else")
+    assert semaphore.lost.wait(10)
+    assert "has another use" in semaphore.lost.reason
+    wait_for(lambda: not store.sessions)
+    assert base64.b64decode(store.entry("p/.lock")["Value"]) == b"something else"
+
+
 def test_the_answer_to_the_acquisition_got_lost(store, api):
     store.put("p/.lock", holds_by("other", 1), flags=SEMAPHORE_FLAGS)
     store.put("p/other", b"", session="other", flags=SEMAPHORE_FLAGS)
