@@ -30,10 +30,9 @@ from typing import Any, Generator
 from . import arguments
 from .api import AsyncApi
 from .errors import BadAnswerError, ConsulError, InvalidValueError, NotFoundError
+from .protocol import duration
+from .sessions import BEHAVIORS, LONGEST_LOCK_DELAY, LONGEST_TTL, SHORTEST_TTL
 
-BEHAVIORS = ("release", "delete")
-# Consul's own limits, in seconds. A longer lock delay is taken by the server, and against its documentation.
-SHORTEST_TTL, LONGEST_TTL, LONGEST_LOCK_DELAY = 10.0, 86400.0, 60.0
 # A tenth is for clocks that run at different rates.
 _SHARE = 0.9
 _RENEWALS = 3
@@ -77,8 +76,8 @@ class Terms:
             arguments.duration(ttl, "ttl", SHORTEST_TTL, LONGEST_TTL),
             arguments.duration(lock_delay, "lock_delay", 0, LONGEST_LOCK_DELAY),
             arguments.choice(behavior, "behavior", BEHAVIORS),
-            _checks(node_checks, "node_checks"),
-            _checks(service_checks, "service_checks"),
+            tuple(arguments.names(node_checks, "node_checks")),
+            tuple(arguments.names(service_checks, "service_checks")),
         )
 
     @property
@@ -92,8 +91,8 @@ class Terms:
         return json.dumps(
             {
                 "Name": self.name,
-                "TTL": _duration(self.ttl),
-                "LockDelay": _duration(self.lock_delay),
+                "TTL": duration(self.ttl),
+                "LockDelay": duration(self.lock_delay),
                 "Behavior": self.behavior,
                 # Left out, the first one would be the node's serfHealth.
                 "NodeChecks": list(self.node_checks),
@@ -300,13 +299,3 @@ class LeasedSession:
             else:
                 self.lease.prove(sent)
                 pause = interval
-
-
-def _checks(value: object, what: str) -> tuple[str, ...]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise InvalidValueError(f"{what}: {arguments.shown(value)} is no list of ids of checks")
-    return tuple(arguments.name(one, what) for one in value)
-
-
-def _duration(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"

@@ -26,11 +26,14 @@ from hypothesis import strategies as st
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Api,
+    Election,
     Events,
     InvalidValueError,
+    Lock,
     Maintenance,
     Mesh,
     Queries,
+    Semaphore,
     Sessions,
     Settings,
     Sweeper,
@@ -135,6 +138,10 @@ PATH = kind("/nowhere/state", "text", bad=("", "a\x00b", "x" * HUGE, "\ud800"))
 FUNCTION = kind(str, "object", bad=(Unfit(), {1}))
 STATUS = kind("any", "text", bad=("", "healthy", "x" * HUGE), more=st.text(max_size=20))
 CLIENT = kind(Api(Settings()))
+KEY = kind("a/b", "text", bad=("", "/a", "a//b", "..", " a", "a\n", "\ud800", "x" * HUGE), more=CONTROL)
+ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
+# A key that is locked holds less than others, for it travels in a transaction.
+LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
 
 
@@ -231,6 +238,34 @@ CASES = [
         {"near": NAME_OR_EMPTY, "filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION},
     ),
     Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
+]
+# What locks, semaphores and elections have in common.
+HELD = {"ttl": TTL, "node_checks": NAMES, "service_checks": NAMES}
+CASES += [
+    Case(
+        "Lock",
+        lambda client, **options: Lock(client=client, **options),
+        {"key": KEY, "behavior": BEHAVIOR, "lock_delay": LOCK_DELAY, **HELD},
+        {"value": LOCKED_VALUE, "wait": SECONDS, "name": NAME, "on_lost": FUNCTION},
+    ),
+    Case(
+        "Semaphore",
+        lambda client, **options: Semaphore(client=client, **options),
+        {"prefix": KEY, "limit": LIMIT, **HELD},
+        {"value": LOCKED_VALUE, "wait": SECONDS, "name": NAME, "on_lost": FUNCTION},
+    ),
+    Case(
+        "Election",
+        lambda client, **options: Election(client=client, **options),
+        {"name": ELECTION, "lock_delay": LOCK_DELAY, **HELD},
+        {"key": KEY, "value": LOCKED_VALUE, "on_gain": FUNCTION, "on_loss": FUNCTION},
+    ),
+    Case("Lock", lambda _client, client: Lock("key", client=client), {}, {"client": CLIENT}),
+    Case("Semaphore", lambda _client, client: Semaphore("prefix", 1, client=client), {}, {"client": CLIENT}),
+    Case("Election", lambda _client, client: Election("name", client=client), {}, {"client": CLIENT}),
+    Case("Lock.acquire", lambda client, **options: Lock("key", client=client).acquire(**options), {}, {"timeout": SECONDS}),
+    Case("Semaphore.acquire", lambda client, **options: Semaphore("prefix", 1, client=client).acquire(**options), {}, {"timeout": SECONDS}),
+    Case("Election.leader", lambda client: Election("name", client=client).leader()),
 ]
 ARGUMENTS = [(case, argument) for case in CASES for argument in (*case.required, *case.optional)]
 

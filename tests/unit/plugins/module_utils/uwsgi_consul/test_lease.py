@@ -36,7 +36,7 @@ def test_the_lease_is_shorter_than_what_protects_it():
 
 def test_a_session_has_no_checks_unless_they_are_given():
     body = json.loads(Terms.judge("n", 10.5, 0).body())
-    assert body == {"Name": "n", "TTL": "10500ms", "LockDelay": "0ms", "Behavior": "release", "NodeChecks": [], "ServiceChecks": []}
+    assert body == {"Name": "n", "TTL": "10500ms", "LockDelay": "0s", "Behavior": "release", "NodeChecks": [], "ServiceChecks": []}
     body = json.loads(Terms.judge("n", 10, 1, "delete", ["serfHealth"], ["service:a"]).body())
     assert (body["NodeChecks"], body["ServiceChecks"], body["Behavior"]) == (["serfHealth"], [{"ID": "service:a"}], "delete")
 
