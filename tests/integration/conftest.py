@@ -24,9 +24,20 @@ class ConsulAgent:
     """One `consul agent -dev` (a server that is its own leader), or an agent with the configuration that a test gives."""
 
     def __init__(
-        self, directory: Path, config: dict[str, Any] | None = None, node: str = "node1", datacenter: str = "dc1", token: str = ""
+        self,
+        directory: Path,
+        config: dict[str, Any] | None = None,
+        node: str = "node1",
+        datacenter: str = "dc1",
+        token: str = "",
+        persistent: bool = False,
     ) -> None:
         # token: what this class asks with unless told otherwise, for an agent that answers nobody without one.
+        # persistent: a server that knows after a restart what it knew before; a -dev agent forgets it.
+        self.mode = [] if persistent else ["-dev"]
+        if persistent:
+            server = {"server": True, "bootstrap": True, "data_dir": str(directory / f"data-{node}"), "performance": {"raft_multiplier": 1}}
+            config = server | (config or {})
         self.node, self.datacenter, self.token = node, datacenter, token
         self.http_port, self.serf_wan_port, self.server_port, self.serf_lan_port = (free_port() for _ in range(4))
         self.address = f"127.0.0.1:{self.http_port}"
@@ -55,7 +66,7 @@ class ConsulAgent:
         while time.monotonic() < deadline:
             began = self.log.stat().st_size if self.log.exists() else 0
             with self.log.open("ab") as log:
-                self.process = subprocess.Popen([binary, "agent", "-dev", f"-config-file={self.config_file}"], stdout=log, stderr=log)
+                self.process = subprocess.Popen([binary, "agent", *self.mode, f"-config-file={self.config_file}"], stdout=log, stderr=log)
             if self._wait_ready(deadline):
                 return self
             # A port of one that is started again may have been taken for a moment by another process.
@@ -116,8 +127,8 @@ def consul_agents(tmp_path: Path) -> Iterator[Callable[..., ConsulAgent]]:
     """Makes agents that the test may break; all are stopped after it."""
     agents: list[ConsulAgent] = []
 
-    def make(config: dict[str, Any] | None = None, **names: str) -> ConsulAgent:
-        agents.append(ConsulAgent(tmp_path, config, **names))
+    def make(config: dict[str, Any] | None = None, **options: Any) -> ConsulAgent:
+        agents.append(ConsulAgent(tmp_path, config, **options))
         return agents[-1].start()
 
     yield make

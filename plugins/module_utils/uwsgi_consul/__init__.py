@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 from .errors import (
     BadAnswerError,
     BadRequestError,
+    ConflictError,
     ConsulError,
     InvalidValueError,
     LibraryMissingError,
+    LostError,
     NoAgentError,
     NoInstanceError,
+    NotAcquiredError,
     NotFoundError,
     PermissionDeniedError,
     RequestError,
@@ -33,13 +36,16 @@ if TYPE_CHECKING:
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
     from .discovery import Discovery, Instances
+    from .election import Election
     from .events import Events
     from .health import Health
     from .kv import KV
+    from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
     from .queries import Queries
     from .registration import ExternalService, Service
+    from .semaphore import Semaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
@@ -58,16 +64,19 @@ _MODULES = {
     "ConfigError": "config",
     "ConflictError": "updates",
     "Discovery": "discovery",
+    "Election": "election",
     "Events": "events",
     "ExternalService": "registration",
     "Health": "health",
     "Instances": "discovery",
     "KV": "kv",
+    "Lock": "lock",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
     "OutcomeUnknownError": "updates",
     "Queries": "queries",
+    "Semaphore": "semaphore",
     "Service": "registration",
     "Sessions": "sessions",
     "Settings": "settings",
@@ -91,22 +100,27 @@ __all__ = [
     "ConflictError",
     "ConsulError",
     "Discovery",
+    "Election",
     "Events",
     "ExternalService",
     "Health",
     "Instances",
     "InvalidValueError",
     "LibraryMissingError",
+    "Lock",
+    "LostError",
     "Maintenance",
     "Mesh",
     "NoAgentError",
     "NoInstanceError",
+    "NotAcquiredError",
     "NotFoundError",
     "Operation",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "Queries",
     "RequestError",
+    "Semaphore",
     "ServerError",
     "Service",
     "Sessions",

@@ -97,3 +97,22 @@ class NotFoundError(RequestError):
 
 class ServerError(RequestError):
     """5xx and 429: no leader, overloaded, or a datacenter that can't be reached; after the retries."""
+
+
+class ConflictError(ConsulError):
+    """What stands in Consul has another use, or another limit, than what was asked of it. Nothing was changed."""
+
+
+class NotAcquiredError(ConsulError):
+    """A lock or a place of a semaphore could not be had within the time that was given."""
+
+
+class LostError(ConsulError):
+    """What was held was lost before it was released: somebody else may have held it meanwhile.
+
+    token: the fencing token of what was lost.
+    """
+
+    def __init__(self, problem: str, *, advice: str = "", token: int = 0) -> None:
+        super().__init__(problem, advice=advice)
+        self.token = token

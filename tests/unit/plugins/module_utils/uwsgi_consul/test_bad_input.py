@@ -27,14 +27,17 @@ from hypothesis import strategies as st
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
     Api,
+    Election,
     Events,
     ExternalService,
     Health,
     InvalidValueError,
+    Lock,
     Maintenance,
     Mesh,
     Operation,
     Queries,
+    Semaphore,
     Service,
     Sessions,
     Settings,
@@ -181,6 +184,9 @@ HEADERS = kind({"a": "b"}, "mapping", bad=({"a": 7}, {"a": "b\n"}, {"a": [7]}, {
 URL = kind("http://app/", "text", bad=("", "app", "ftp://app/", "http://app:x/", "http:///a", "x" * HUGE), more=CONTROL)
 SHORT = kind(5, "integer", "float", bad=(0, -1, math.nan, math.inf, 10**5000))
 SHORT_OR_TEXT = kind(5, "integer", "float", "text", bad=(0, -1, math.nan, math.inf, "", "soon", 10**5000), more=CONTROL)
+ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
+# A key that is locked holds less than others, for it travels in a transaction.
+LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
 
 
@@ -336,6 +342,34 @@ CASES = [
     Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
     Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
     Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
+]
+# What locks, semaphores and elections have in common.
+HELD = {"ttl": TTL, "node_checks": NAMES, "service_checks": NAMES}
+CASES += [
+    Case(
+        "Lock",
+        lambda client, **options: Lock(client=client, **options),
+        {"key": KEY, "behavior": BEHAVIOR, "lock_delay": LOCK_DELAY, **HELD},
+        {"value": LOCKED_VALUE, "wait": SECONDS, "name": NAME, "on_lost": FUNCTION},
+    ),
+    Case(
+        "Semaphore",
+        lambda client, **options: Semaphore(client=client, **options),
+        {"prefix": KEY, "limit": LIMIT, **HELD},
+        {"value": LOCKED_VALUE, "wait": SECONDS, "name": NAME, "on_lost": FUNCTION},
+    ),
+    Case(
+        "Election",
+        lambda client, **options: Election(client=client, **options),
+        {"name": ELECTION, "lock_delay": LOCK_DELAY, **HELD},
+        {"key": KEY, "value": LOCKED_VALUE, "on_gain": FUNCTION, "on_loss": FUNCTION},
+    ),
+    Case("Lock", lambda _client, client: Lock("key", client=client), {}, {"client": CLIENT}),
+    Case("Semaphore", lambda _client, client: Semaphore("prefix", 1, client=client), {}, {"client": CLIENT}),
+    Case("Election", lambda _client, client: Election("name", client=client), {}, {"client": CLIENT}),
+    Case("Lock.acquire", lambda client, **options: Lock("key", client=client).acquire(**options), {}, {"timeout": SECONDS}),
+    Case("Semaphore.acquire", lambda client, **options: Semaphore("prefix", 1, client=client).acquire(**options), {}, {"timeout": SECONDS}),
+    Case("Election.leader", lambda client: Election("name", client=client).leader()),
 ]
 ARGUMENTS = [(case, argument) for case in CASES for argument in (*case.required, *case.optional)]
 
