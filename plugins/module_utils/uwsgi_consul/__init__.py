@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .settings import Agent, Settings
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
-    from .updates import ConflictError, OutcomeUnknownError
+    from .updates import OutcomeUnknownError
     from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
@@ -62,7 +62,6 @@ _MODULES = {
     "Client": "client",
     "Config": "config",
     "ConfigError": "config",
-    "ConflictError": "updates",
     "Discovery": "discovery",
     "Election": "election",
     "Events": "events",

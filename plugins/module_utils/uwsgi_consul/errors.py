@@ -100,7 +100,7 @@ class ServerError(RequestError):
 
 
 class ConflictError(ConsulError):
-    """What stands in Consul has another use, or another limit, than what was asked of it. Nothing was changed."""
+    """What stands in Consul has another use or limit than was asked of it, or others changed it each time. Nothing was changed."""
 
 
 class NotAcquiredError(ConsulError):

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Union
 
 from . import arguments, keys
-from .errors import ConsulError, NoAgentError, ServerError
+from .errors import ConflictError, ConsulError, NoAgentError, ServerError
 from .protocol import is_passing
 from .transactions import Operation, RefusedError, TransactionError, may_be_done
 
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 NewValue = Union[str, bytes, None]
 # The pause after a write that another one forestalled: at most this, doubled each time up to the longest, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
-
-
-class ConflictError(ConsulError):
-    """A key was changed by others again and again until the time was over; nothing was written."""
 
 
 class OutcomeUnknownError(NoAgentError):
