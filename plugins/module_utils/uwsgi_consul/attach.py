@@ -28,7 +28,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from . import services, uwsgi_cache, vassal
 from .api import Api
@@ -40,12 +40,12 @@ from .settings import Settings
 _Found = Dict[str, Any]
 
 
-def consul_services(dc: str | None = None) -> Dict[str, List[str]]:
+def consul_services(dc: str | None = None) -> dict[str, list[str]]:
     """All services of the datacenter by name, each with the tags of its instances, sorted."""
     return {service["name"]: service["tags"] for service in services.services(_api(), datacenter=dc)}
 
 
-def consul_service(tag: str | None = None, name: str | None = None, dc: str | None = None) -> List[_Found]:
+def consul_service(tag: str | None = None, name: str | None = None, dc: str | None = None) -> list[_Found]:
     """The passing instances of the service *name*, those with the *tag* only if one is given.
 
     In the order of node, port and id; each as a mapping: node, node_address, node_meta, datacenter, service, id, address
@@ -109,7 +109,7 @@ def consul_session_create(
     lock_delay: float | str | None = None,
     name: str | None = None,
     node: str | None = None,
-    checks: List[str] | str | None = None,
+    checks: list[str] | str | None = None,
 ) -> str:
     """Makes a session and returns its id.
 
@@ -132,12 +132,12 @@ def consul_session_info(id: str | None = None, dc: str | None = None) -> _Found 
     return _sessions(dc).info(_needed(id, "id"))
 
 
-def consul_session_node(node: str | None = None, dc: str | None = None) -> List[_Found]:
+def consul_session_node(node: str | None = None, dc: str | None = None) -> list[_Found]:
     """The sessions of a node, each as `consul_session_info` has it."""
     return _sessions(dc).node(_needed(node, "node"))
 
 
-def consul_session_list(dc: str | None = None) -> List[_Found]:
+def consul_session_list(dc: str | None = None) -> list[_Found]:
     """All sessions of the datacenter, each as `consul_session_info` has it."""
     return _sessions(dc).list()
 
@@ -163,7 +163,7 @@ def _needed(value: Any, what: str) -> Any:
     return value
 
 
-def _service_keys(service: str, tag: str | None, dc: str | None) -> Iterator[tuple[str, List[str]]]:
+def _service_keys(service: str, tag: str | None, dc: str | None) -> Iterator[tuple[str, list[str]]]:
     """The cache's keys under which the answer may stand, and the tags by which it is still to be filtered."""
     for datacenter in _datacenters(dc):
         conditions = [f"dc={datacenter}"] if datacenter else []
@@ -172,11 +172,11 @@ def _service_keys(service: str, tag: str | None, dc: str | None) -> Iterator[tup
         yield _key(service, conditions), [] if tag is None else [tag]
 
 
-def _key(service: str, conditions: List[str]) -> str:
+def _key(service: str, conditions: list[str]) -> str:
     return f"service/{service}?{'&'.join(conditions)}" if conditions else f"service/{service}"
 
 
-def _datacenters(dc: str | None) -> List[str | None]:
+def _datacenters(dc: str | None) -> list[str | None]:
     """The datacenter as a watch may have it: by name, or not at all where the options' datacenter is the one."""
     default = vassal.last("consul-datacenter")
     return [dc, default] if dc is None and default else [dc, None] if dc is not None and dc == default else [dc]
@@ -186,7 +186,7 @@ def _same_datacenter(watched: str | None, dc: str | None) -> bool:
     return watched in _datacenters(dc)
 
 
-def _has_tags(instance: _Found, tags: List[str]) -> bool:
+def _has_tags(instance: _Found, tags: list[str]) -> bool:
     # Consul compares tags without regard to case.
     own = {tag.lower() for tag in instance["tags"]}
     return all(tag.lower() in own for tag in tags)

@@ -12,7 +12,7 @@ Source: docs/plugin.md, What is watched
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Tuple
+from typing import Any, Dict
 
 from . import vassal
 
@@ -23,7 +23,7 @@ _MOST_REMEMBERED = 2048
 _Item = Dict[str, Any]
 
 # By key: the bytes of the cache and what they say. Replaced as a whole, never locked: a worker may be forked at any moment.
-_remembered: Dict[str, Tuple[bytes, _Item]] = {}
+_remembered: dict[str, tuple[bytes, _Item]] = {}
 
 
 def name() -> str:

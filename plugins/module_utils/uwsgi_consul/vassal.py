@@ -10,7 +10,7 @@ Source: docs/plugin.md, Options
 from __future__ import annotations
 
 import re
-from typing import Any, List, Tuple
+from typing import Any, Tuple
 
 from .errors import InvalidValueError
 from .protocol import seconds
@@ -31,14 +31,14 @@ def module() -> Any:
     # An import that fails looks through the whole path each time.
     if not _looked:
         try:
-            import uwsgi  # type: ignore[import-not-found, unused-ignore]
+            import uwsgi  # type: ignore[import-not-found, import-untyped, unused-ignore]
         except ImportError:
             uwsgi = None
         _found, _looked = uwsgi, True
     return _found
 
 
-def option(name: str) -> List[str]:
+def option(name: str) -> list[str]:
     """The values of an option such as `consul-agent`, in the order given; empty where it is not given, or outside of uWSGI."""
     uwsgi = module()
     # uWSGI's own table has but the last value of an option that is repeated (its list is made for Python 2 only).
@@ -75,7 +75,7 @@ def settings() -> Settings:
     )
 
 
-def key_watches() -> List[KeyWatch]:
+def key_watches() -> list[KeyWatch]:
     """What `consul-watch-kv` keeps in the cache."""
     found = []
     for text in option("consul-watch-kv"):

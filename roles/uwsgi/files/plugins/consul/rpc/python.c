@@ -4,8 +4,13 @@
 
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdlib.h>
 
+#include "../base/json.h"
+#include "../base/list.h"
 #include "../base/log.h"
+#include "../base/memory.h"
+#include "../config/option_table.h"
 
 /* Runs in the interpreter of the first app; the module `uwsgi` of any other one is another module. */
 static const char source[] =
@@ -29,6 +34,28 @@ static const char source[] =
 	"_extend()\n"
 	"del _extend\n";
 
+/* uWSGI's own table, `uwsgi.opt`, has only the last value of an option that is repeated: under Python 3 it does not find the one before. */
+static char *options_source(void)
+{
+	json_t *options = consul_json(json_object());
+	for (const struct uwsgi_option *option = consul_option_table; option->name; option++) {
+		const struct consul_list *given = option->data;
+		json_t *values = consul_json(json_array());
+		for (size_t i = 0; i < given->count; i++) {
+			/* A path may be no UTF-8. */
+			json_t *value = json_string(given->items[i]);
+			if (value)
+				consul_json_append(values, value);
+		}
+		consul_json_set(options, option->name, values);
+	}
+	/* Without numbers and the like, JSON is Python. */
+	char *text = consul_json_text(options);
+	char *code = consul_format("try:\n    __import__('uwsgi').consul_options = %s\nexcept ImportError:\n    pass\n", text);
+	free(text);
+	return code;
+}
+
 /* No link to Python: it comes with uWSGI's own plugin for it, or not at all. */
 static void *find(const char *name)
 {
@@ -45,7 +72,9 @@ void consul_python_extend(void)
 	if (!is_initialized || !run || !ensure || !release || !is_initialized())
 		return;
 	int state = ensure();
-	if (run(source, NULL))
-		consul_log("uwsgi.consul_health could not be defined in Python");
+	char *options = options_source();
+	if (run(source, NULL) || run(options, NULL))
+		consul_log("uwsgi.consul_health and uwsgi.consul_options could not be defined in Python");
+	free(options);
 	release(state);
 }
