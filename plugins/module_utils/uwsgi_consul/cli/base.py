@@ -41,7 +41,8 @@ def given(context: click.Context) -> dict[str, Any]:
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value not in (None, (), False) and parameter.name:
+    # Not 0, which is a value.
+    if value is not None and value is not False and value != () and parameter.name:
         given(context)[parameter.name] = value
 
 
