@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,9 @@ def read(*arguments: Any) -> Any:
 
 @contextlib.contextmanager
 def started(*arguments: Any, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    command = [*COMMAND, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, env=environment)
     try:
         yield process
     finally:
@@ -91,7 +87,7 @@ def test_services(consul: Any, environment: dict[str, str]) -> None:
     assert {"name": "cli-web", "tags": ["even", "odd"]} in read("services")
     assert [one["id"] for one in read("service", "cli-web")] == ["cli-web-1"]
     assert [one["id"] for one in read("service", "cli-web", "--status", "warning")] == ["cli-web-1", "cli-web-2"]
-    assert read("service", "cli-web", "--status", "any", "--tag", "even", "--filter", "Service.Port > 8001")[0]["port"] == 8002
+    assert read("service", "cli-web", "--status", "any", "--tag", "even", "--filter", "Service.Port == 8002")[0]["port"] == 8002
     table = run("service", "cli-web").stdout.splitlines()
     assert table[0].split() == ["NODE", "ADDRESS", "PORT", "STATUS", "ID", "TAGS"]
     assert table[1].split() == ["cli-web-1", "10.0.0.1", "8001", "passing", "cli-web-1", "odd"]
@@ -120,19 +116,8 @@ def test_health_judges_as_monitoring_plugins_do(consul: Any, environment: dict[s
     # Of all services, the worst counts.
     assert run("health").exit_code == 2
     assert run("health", "--agent", "127.0.0.1:1").exit_code == 3
-    judged = read("health", "cli-half")
-    assert judged == [
-        {
-            "service": "cli-half",
-            "level": "warning",
-            "instances": 2,
-            "usable": 1,
-            "passing": 1,
-            "warning": 0,
-            "critical": 1,
-            "maintenance": 0,
-        }
-    ]
+    counts = {"instances": 2, "usable": 1, "passing": 1, "warning": 0, "critical": 1, "maintenance": 0}
+    assert read("health", "cli-half") == [{"service": "cli-half", "level": "warning", **counts}]
 
 
 def test_keys(consul: Any, environment: dict[str, str], tmp_path: Path) -> None:
@@ -222,14 +207,10 @@ def lock(name: str, *options: Any, command: list[str], environment: dict[str, st
     return subprocess.run(line, capture_output=True, text=True, env=environment, check=False, timeout=120, stdin=subprocess.DEVNULL)
 
 
-def holder(consul: Any, name: str) -> str:
-    found = consul.get(f"/v1/kv/{name}") if consul.get(f"/v1/kv/{name}?keys&separator=") else None
-    return (found[0].get("Session") or "") if found else ""
-
-
 def held(consul: Any, name: str) -> str:
-    with contextlib.suppress(OSError):
-        return holder(consul, name)
+    """The session that holds the lock; nothing while none does."""
+    with contextlib.suppress(urllib.error.HTTPError):
+        return str(consul.get(f"/v1/kv/{name}")[0].get("Session") or "")
     return ""
 
 
