@@ -11,7 +11,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .PHONY: help
 help:  ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt tests/requirements.txt
 	@molecule/lab/prerequisites controller
@@ -48,7 +48,7 @@ lint: venv
 	yamllint --strict .
 	mypy
 	shellcheck --external-sources .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/demo \
-		tests/run/fuzz tests/run/sanity
+		tests/run/fuzz tests/run/python38 tests/run/sanity tests/run/wheel
 	ansible-lint --offline
 	antsibull-changelog lint
 	antsibull-docs lint-collection-docs --plugin-docs .
@@ -84,6 +84,14 @@ fuzz:  ## Fuzz what the plugin parses, for 30 s (longer: tests/run/fuzz SECONDS)
 .PHONY: artifact
 artifact: venv  ## Build the collection, install it into an empty path and run it from there
 	CONSUL_BIN="$$($(LAB) consul --binary)" tests/run/artifact
+
+.PHONY: test-wheel
+test-wheel: venv  ## Build the Python library's distribution, install it into empty environments and run it there
+	CONSUL_BIN="$$($(LAB) consul --binary)" tests/run/wheel
+
+.PHONY: python38
+python38:  ## The Python library's modules and unit tests under Python 3.8, the oldest that it runs on
+	tests/run/python38
 
 # One scenario alone: make scenario-default, make scenario-datacenters, make scenario-languages
 .PHONY: scenario-%
@@ -123,6 +131,10 @@ bench: venv  ## Measure the plugin (make bench BENCH=discovery: only that; see t
 build: venv  ## Build the collection's artifact into this folder
 	ansible-galaxy collection build --force
 
+.PHONY: wheel
+wheel: venv  ## Build the Python library's distribution (wheel) into dist/
+	pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+
 .PHONY: clean
 clean:  ## Remove what was made in this folder
-	rm -rf $(VENV) .cache .ansible .mypy_cache .pytest_cache .ruff_cache ./*.tar.gz
+	rm -rf $(VENV) .cache .ansible .mypy_cache .pytest_cache .ruff_cache dist ./*.tar.gz

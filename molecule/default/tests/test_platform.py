@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -83,3 +84,70 @@ def test_vassals_run_where_they_belong_and_secrets_are_kept(lab: Any) -> None:
 def test_everything_of_uwsgi_runs_as_its_user(lab: Any, host: str) -> None:
     assert {process.user for process in lab.host(host).process.filter(comm="uwsgi")} <= {"uwsgi"}
     assert {process.user for process in lab.host(host).process.filter(comm="consul")} == {"consul"}
+
+
+ATTACHED_APP = """
+import json
+import uwsgi
+import uwsgi_consul
+
+def application(environ, start_response):
+    found = [f"{one['node']}:{one['port']}" for one in uwsgi.consul_service(name="consul-demo-server")]
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({"found": found, "library": uwsgi_consul.__file__}).encode()]
+"""
+# As somebody writes it by hand: strict, and without a word of where the library lies.
+ATTACHED_VASSAL = """
+[uwsgi]
+{python}
+need-plugin = consul
+strict = true
+http-socket = :2500
+wsgi-file = /opt/attached.py
+import = uwsgi_consul.attach
+"""
+
+
+@pytest.mark.parametrize("name", WEBS)
+def test_the_app_of_a_vassal_has_the_library_and_its_functions(lab: Any, until: Callable[..., float], name: str) -> None:
+    host = lab.host(name)
+    # Debian's uWSGI has Python as a plugin, PyPI's has it built in.
+    vassal = ATTACHED_VASSAL.format(python="need-plugin = python3" if name == "web1" else "")
+    host.check_output("printf %s %s > /opt/attached.py", "%s", ATTACHED_APP)
+    host.check_output("printf %s %s > /etc/uwsgi/vassals/attached.ini", "%s", vassal)
+    try:
+        until(lambda: answers(lab, name, 2500), 20)
+        answer = lab.get(name, 2500)
+        assert set(answer["found"]) == DEMO
+        version = host.check_output("readlink /usr/local/lib/uwsgi-consul/current")
+        assert answer["library"] == f"/usr/local/lib/uwsgi-consul/{version}/uwsgi_consul/__init__.py"
+        # Compiled before, and nothing that the app's user could change.
+        assert host.check_output("find /usr/local/lib/uwsgi-consul ! -user root -o -perm /022 ! -type l") == ""
+        assert host.file(f"/usr/local/lib/uwsgi-consul/{version}/uwsgi_consul/__pycache__").is_directory
+    finally:
+        host.check_output("rm /etc/uwsgi/vassals/attached.ini /opt/attached.py")
+
+
+def answers(lab: Any, name: str, port: int) -> bool:
+    try:
+        return bool(lab.get(name, port))
+    except OSError:
+        return False
+
+
+def test_a_library_that_was_changed_is_made_whole_again(lab: Any) -> None:
+    host = lab.host("web1")
+    library = "/usr/local/lib/uwsgi-consul/current/uwsgi_consul"
+    host.check_output(f"echo > {library}/stale.py && echo 1 >> {library}/api.py")
+    before = host.check_output(f"sha1sum {library}/errors.py")
+    checked = lab.play("uwsgi", "--limit", "web1", "--tags", "uwsgi_library", "--check")
+    assert checked.returncode == 0, checked.stdout
+    assert "stale.py" in checked.stdout
+    assert host.file(f"{library}/stale.py").exists
+    for changed in (True, False):
+        run = lab.play("uwsgi", "--limit", "web1", "--tags", "uwsgi_library")
+        assert run.returncode == 0, run.stdout
+        assert ("changed=0" not in run.stdout) is changed
+    assert not host.file(f"{library}/stale.py").exists
+    assert not host.check_output(f"tail -n 1 {library}/api.py").startswith("1")
+    assert host.check_output(f"sha1sum {library}/errors.py") == before

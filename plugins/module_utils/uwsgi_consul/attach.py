@@ -30,7 +30,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Dict
 
-from . import services, uwsgi_cache, vassal
+from . import arguments, services, uwsgi_cache, vassal
 from .api import Api
 from .errors import InvalidValueError
 from .kv import KV
@@ -42,7 +42,8 @@ _Found = Dict[str, Any]
 
 def consul_services(dc: str | None = None) -> dict[str, list[str]]:
     """All services of the datacenter by name, each with the tags of its instances, sorted."""
-    return {service["name"]: service["tags"] for service in services.services(_api(), datacenter=dc)}
+    found = services.services(_api(), datacenter=arguments.datacenter(dc, "dc"))
+    return {service["name"]: service["tags"] for service in found}
 
 
 def consul_service(tag: str | None = None, name: str | None = None, dc: str | None = None) -> list[_Found]:
@@ -53,9 +54,9 @@ def consul_service(tag: str | None = None, name: str | None = None, dc: str | No
     know has none. The cache answers where `consul-watch-service` names the service, with its last known instances while
     Consul is away.
     """
-    service = _needed(name, "name")
-    if tag is not None:
-        _needed(tag, "tag")
+    service = arguments.name(_needed(name, "name"), "name")
+    tag = None if tag is None else arguments.name(tag, "tag")
+    arguments.datacenter(dc, "dc")
     for key, tags in _service_keys(service, tag, dc):
         item = uwsgi_cache.own(key)
         if item is not None:
@@ -76,7 +77,7 @@ def consul_set(
     value: text, which is stored as UTF-8, or bytes. One condition at most: cas is the index that the key must have (0:
     there must be no such key), acquire and release are the id of a session that takes or gives back the key as a lock.
     """
-    return KV(_api(), datacenter=dc).set(_needed(name, "name"), _needed(value, "value"), cas=cas, acquire=acquire, release=release)
+    return _kv(dc).set(_needed(name, "name"), _needed(value, "value"), cas=cas, acquire=acquire, release=release)
 
 
 def consul_get(name: str | None = None, dc: str | None = None) -> _Found | None:
@@ -86,7 +87,8 @@ def consul_get(name: str | None = None, dc: str | None = None) -> _Found | None:
     takes), session (the id of the lock's holder, or `None`). The cache answers where `consul-watch-kv` has the key's
     prefix: what this process has just written may be missing in it for a few milliseconds.
     """
-    key = _needed(name, "name")
+    key = arguments.text(_needed(name, "name"), "name")
+    kv = _kv(dc)
     for prefix, watched in vassal.key_watches():
         if key.startswith(prefix) and _same_datacenter(watched, dc):
             item = uwsgi_cache.own(f"kv/{key}")
@@ -96,13 +98,13 @@ def consul_get(name: str | None = None, dc: str | None = None) -> _Found | None:
             # One that came between both reads is listed, and asked for.
             if listed is not None and key not in listed["keys"]:
                 return None
-    entry = KV(_api(), datacenter=dc).get(key)
+    entry = kv.get(key)
     return None if entry is None else _as_in_the_cache(entry)
 
 
 def consul_del(name: str | None = None, recurse: bool | None = None, dc: str | None = None) -> bool:
     """Deletes the key if there is one, or with *recurse* all keys that start with *name*: `app` takes `app2/x` along, `app/` does not."""
-    return KV(_api(), datacenter=dc).delete(_needed(name, "name"), recurse=False if recurse is None else recurse)
+    return _kv(dc).delete(_needed(name, "name"), recurse=False if recurse is None else recurse)
 
 
 def consul_session_create(
@@ -201,8 +203,12 @@ def _as_in_the_cache(entry: _Found) -> _Found:
     return found
 
 
+def _kv(dc: str | None) -> KV:
+    return KV(_api(), datacenter=arguments.datacenter(dc, "dc"))
+
+
 def _sessions(dc: str | None) -> Sessions:
-    return Sessions(_api(), datacenter=dc)
+    return Sessions(_api(), datacenter=arguments.datacenter(dc, "dc"))
 
 
 class _Agents:

@@ -1,29 +1,20 @@
 """The demo's client: prints every server of every datacenter that the local Consul agent knows to be alive, again at each change."""
 
 import argparse
-import json
 import sys
 import time
-import urllib.parse
-import urllib.request
+
+# Where the role `uwsgi` puts the library; a program with a virtual environment of its own would have it there.
+sys.path.append("/usr/local/lib/uwsgi-consul/current")
+
+from uwsgi_consul import Api, ConsulError, Discovery
 
 
-def ask(agent, path, **parameters):
-    """The agent's answer to one request, see https://developer.hashicorp.com/consul/api-docs."""
-    query = urllib.parse.urlencode(parameters)
-    with urllib.request.urlopen(f"http://{agent}/v1/{path}?{query}", timeout=5) as answer:
-        return json.load(answer)
-
-
-def servers(agent, service):
+def servers(api, discovery, service):
     """A line for every passing instance, in a stable order."""
-    lines = []
-    for datacenter in sorted(ask(agent, "catalog/datacenters")):
-        for instance in ask(agent, f"health/service/{urllib.parse.quote(service)}", passing=1, dc=datacenter):
-            node, registered = instance["Node"], instance["Service"]
-            address = registered["Address"] or node["Address"]
-            lines.append(f"{service} found on node {node['Node']} ({address}) using port {registered['Port']}")
-    return sorted(lines)
+    datacenters = api.request("GET", "/v1/catalog/datacenters").json()
+    found = [instance for datacenter in datacenters for instance in discovery.get(service, datacenters=[datacenter])]
+    return sorted(f"{service} found on node {one['node']} ({one['address']}) using port {one['port']}" for one in found)
 
 
 def main():
@@ -34,12 +25,14 @@ def main():
     parser.add_argument("--once", action="store_true", help="look once and end; 1 where no server is found")
     arguments = parser.parse_args()
 
+    api = Api(agents=arguments.agent)
+    discovery = Discovery(api)
     last = None
     while True:
         try:
-            found = servers(arguments.agent, arguments.service)
-        except (OSError, ValueError) as error:
-            found = [f"the agent {arguments.agent} does not answer: {error}"]
+            found = servers(api, discovery, arguments.service)
+        except ConsulError as error:
+            found = [str(error)]
             if arguments.once:
                 sys.exit(found[0])
         if found != last:

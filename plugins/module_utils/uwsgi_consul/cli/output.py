@@ -1,0 +1,78 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""How results are shown: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Iterable, Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .base import wants_json
+
+_STYLES = {"passing": "green", "ok": "green", "warning": "yellow", "critical": "red", "maintenance": "blue"}
+
+
+def show(context: click.Context, data: Any, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """The data as JSON where that is asked for, else the rows as a table."""
+    if wants_json(context):
+        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+    else:
+        table(head, rows)
+
+
+def json_line(data: Any) -> None:
+    """One line of JSON, which a program gets at once."""
+    click.echo(json.dumps(data, ensure_ascii=False))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in head:
+        made.add_column(name, no_wrap=True)
+    for row in rows:
+        made.add_row(*(_cell(value) for value in row))
+    # A line that is longer than the terminal is for the terminal to break: nothing is left out.
+    console = Console(highlight=False, width=100_000)
+    with console.capture() as captured:
+        console.print(made)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def plain(value: Any) -> str:
+    """The value on one line, without characters that would act on a terminal."""
+    text = "" if value is None else ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def excerpt(value: bytes, length: int = 60) -> str:
+    """The beginning of a key's value, for a table."""
+    try:
+        text = plain(value.decode())
+    except UnicodeDecodeError:
+        return f"({len(value)} bytes)"
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def entry_as_json(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the KV store; a value that is no text is `null`, with base64 beside it."""
+    shown = dict(entry)
+    try:
+        shown["value"] = entry["value"].decode()
+    except UnicodeDecodeError:
+        shown["value"] = None
+        shown["base64"] = base64.b64encode(entry["value"]).decode()
+    return shown
+
+
+def _cell(value: Any) -> Text:
+    text = plain(value)
+    return Text(text, style=_STYLES.get(text, ""))
