@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import errors
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConflictError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.kv import KV
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.updates import OutcomeUnknownError
 

@@ -27,7 +27,6 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     PermissionDeniedError,
     watcher,
 )
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import watch as watch_module
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.watch import MAX_CONNECTIONS, Snapshot, Watch, watch
 
 PATH = "/v1/kv/app"
@@ -514,11 +513,9 @@ def test_a_fork_in_the_middle_of_everything_locks_nobody_out(start: Callable[...
 
 def test_nothing_is_left_of_watches_that_are_closed(start: Callable[..., Watch], store: Store) -> None:
     for _ in range(300):
-        start("/v1/kv/passing").close()
-    wait_for(
-        "that all are forgotten",
-        lambda: all(not one._queries and not one._tasks for one in watch_module._processes.get()._watchers.values()),
-    )
+        watch = start("/v1/kv/passing")
+        watch.close()
+    wait_for("that all are forgotten", lambda: not watch._query.watcher._queries and not watch._query.watcher._tasks)
 
 
 @pytest.mark.parametrize(
