@@ -70,24 +70,10 @@ class Config(Generic[_T]):
         on_change: _Change[_T] | None = None,
         on_problem: Callable[[ConfigError], Any] | None = None,
     ) -> None:
-        self._setup(shape, folder, strict, initial)
-        timeout = arguments.seconds(timeout, "timeout", least=0.001)
-        if on_change is not None:
-            self.on_change(on_change)
-        if on_problem is not None:
-            self.on_problem(on_problem)
-        self._watch: Watch | None = KV(client, datacenter=datacenter).watch(self._folder, self._follow, recurse=True)
-        if initial is None:
-            try:
-                self._wait(timeout)
-            except BaseException:
-                self.close()
-                raise
-
-    def _setup(self, shape: Any, folder: str, strict: bool, initial: Any) -> None:
         self._folder = keys.folder(folder)
         self._reader = shapes.reader(shape)
         self._strict = arguments.boolean(strict, "strict")
+        timeout = arguments.seconds(timeout, "timeout", least=0.001)
         self._current: Any = initial
         self._problem: ConfigError | None = None
         # What was last judged, so that nothing is judged, told and logged twice.
@@ -98,6 +84,18 @@ class Config(Generic[_T]):
         # the one of its process when a child is forked.
         self._locks = PerProcess(threading.RLock)
         self._process = os.getpid()
+        if on_change is not None:
+            self.on_change(on_change)
+        if on_problem is not None:
+            self.on_problem(on_problem)
+        with self._locks.get():
+            self._watch: Watch = KV(client, datacenter=datacenter).watch(self._folder, self._follow, recurse=True)
+        if initial is None:
+            try:
+                self._wait(timeout)
+            except BaseException:
+                self.close()
+                raise
 
     def __repr__(self) -> str:
         # The values may be secrets.
@@ -125,7 +123,7 @@ class Config(Generic[_T]):
     @property
     def stale_since(self) -> float | None:
         """Since when no agent vouches for what was read last (unix seconds); `None` while one does, and before the first answer."""
-        snapshot = self._watch.latest if self._watch is not None else None
+        snapshot = self._watch.latest
         return None if snapshot is None else snapshot.stale_since
 
     def on_change(self, callback: _Change[_T]) -> Callable[[], None]:
@@ -141,8 +139,7 @@ class Config(Generic[_T]):
 
     def close(self) -> None:
         """Follows no change any more; `current` stays."""
-        if self._watch is not None:
-            self._watch.close()
+        self._watch.close()
 
     def apply(self, entries: list[dict[str, Any]]) -> bool:
         """Puts the entries of the folder in force, if they are right; gives whether they are."""
@@ -172,7 +169,7 @@ class Config(Generic[_T]):
         with self._locks.get():
             if self._process == os.getpid():
                 return
-            snapshot = self._watch.latest if self._watch is not None else None
+            snapshot = self._watch.latest
             # Before callbacks are told, which may ask for the settings.
             self._process = os.getpid()
             if snapshot is not None:
@@ -183,7 +180,6 @@ class Config(Generic[_T]):
 
     def _wait(self, timeout: float) -> None:
         """Waits until the first answer is in force; raises what keeps it from that."""
-        assert self._watch is not None  # noqa: S101
         snapshot = self._watch.get(timeout=timeout)
         with self._locks.get():
             # The watch may have called back already, with this answer or with a later one.
