@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from . import arguments, keys, shapes
 from .errors import ConsulError
 from .kv import KV
+from .process import PerProcess
 
 if TYPE_CHECKING:
     from .api import Api
@@ -70,34 +70,32 @@ class Config(Generic[_T]):
         on_change: _Change[_T] | None = None,
         on_problem: Callable[[ConfigError], Any] | None = None,
     ) -> None:
-        self._setup(shape, folder, strict, initial)
-        timeout = arguments.seconds(timeout, "timeout", least=0.001)
-        if on_change is not None:
-            self.on_change(on_change)
-        if on_problem is not None:
-            self.on_problem(on_problem)
-        self._watch: Watch | None = KV(client, datacenter=datacenter).watch(self._folder, self._follow, recurse=True)
-        if initial is None:
-            try:
-                self._wait(timeout)
-            except BaseException:
-                self.close()
-                raise
-
-    def _setup(self, shape: Any, folder: str, strict: bool, initial: Any) -> None:
         self._folder = keys.folder(folder)
         self._reader = shapes.reader(shape)
         self._strict = arguments.boolean(strict, "strict")
+        timeout = arguments.seconds(timeout, "timeout", least=0.001)
         self._current: Any = initial
         self._problem: ConfigError | None = None
         # What was last judged, so that nothing is judged, told and logged twice.
         self._seen: dict[str, bytes] | None = None
         self._on_change: list[_Change[_T]] = []
         self._on_problem: list[Callable[[ConfigError], Any]] = []
-        # Held while a change is applied and told, so that changes are told in their order.
-        self._lock = threading.RLock()
-        self._forked = False
-        _all.add(self)
+        # Held while a change is applied and told, so that changes are told in their order. A thread of the parent may hold
+        # the one of its process when a child is forked.
+        self._locks = PerProcess(threading.RLock)
+        self._process = os.getpid()
+        if on_change is not None:
+            self.on_change(on_change)
+        if on_problem is not None:
+            self.on_problem(on_problem)
+        with self._locks.get():
+            self._watch: Watch = KV(client, datacenter=datacenter).watch(self._folder, self._follow, recurse=True)
+        if initial is None:
+            try:
+                self._wait(timeout)
+            except BaseException:
+                self.close()
+                raise
 
     def __repr__(self) -> str:
         # The values may be secrets.
@@ -112,7 +110,7 @@ class Config(Generic[_T]):
     @property
     def current(self) -> _T:
         """The settings that are in force: all of one moment. Costs no request."""
-        if self._forked:
+        if self._process != os.getpid():
             self._go_on()
         value: _T = self._current
         return value
@@ -125,7 +123,7 @@ class Config(Generic[_T]):
     @property
     def stale_since(self) -> float | None:
         """Since when no agent vouches for what was read last (unix seconds); `None` while one does, and before the first answer."""
-        snapshot = self._watch.latest if self._watch is not None else None
+        snapshot = self._watch.latest
         return None if snapshot is None else snapshot.stale_since
 
     def on_change(self, callback: _Change[_T]) -> Callable[[], None]:
@@ -141,13 +139,12 @@ class Config(Generic[_T]):
 
     def close(self) -> None:
         """Follows no change any more; `current` stays."""
-        if self._watch is not None:
-            self._watch.close()
+        self._watch.close()
 
     def apply(self, entries: list[dict[str, Any]]) -> bool:
         """Puts the entries of the folder in force, if they are right; gives whether they are."""
         found = {str(entry["key"])[len(self._folder) :]: bytes(entry["value"]) for entry in entries}
-        with self._lock:
+        with self._locks.get():
             if found != self._seen:
                 self._judge(found)
                 self._seen = found
@@ -168,10 +165,13 @@ class Config(Generic[_T]):
             self._tell(self._on_change, value, old)
 
     def _go_on(self) -> None:
-        """In a child: follows changes again, from what the parent knew last."""
-        with self._lock:
-            self._forked = False
-            snapshot = self._watch.latest if self._watch is not None else None
+        """In a child: follows changes again, from what the parent knew last, which it was perhaps just about to apply."""
+        with self._locks.get():
+            if self._process == os.getpid():
+                return
+            snapshot = self._watch.latest
+            # Before callbacks are told, which may ask for the settings.
+            self._process = os.getpid()
             if snapshot is not None:
                 self.apply(snapshot.value)
 
@@ -180,9 +180,8 @@ class Config(Generic[_T]):
 
     def _wait(self, timeout: float) -> None:
         """Waits until the first answer is in force; raises what keeps it from that."""
-        assert self._watch is not None  # noqa: S101
         snapshot = self._watch.get(timeout=timeout)
-        with self._lock:
+        with self._locks.get():
             # The watch may have called back already, with this answer or with a later one.
             if self._seen is None:
                 self.apply(snapshot.value)
@@ -192,11 +191,11 @@ class Config(Generic[_T]):
     def _subscribe(self, callbacks: list[Any], callback: Any) -> Callable[[], None]:
         arguments.function(callback, "callback")
         entry = _Subscription(callback)
-        with self._lock:
+        with self._locks.get():
             callbacks.append(entry)
 
         def end() -> None:
-            with self._lock:
+            with self._locks.get():
                 if entry in callbacks:
                     callbacks.remove(entry)
 
@@ -218,15 +217,3 @@ class _Subscription:
 
     def __call__(self, *values: Any) -> None:
         self._callback(*values)
-
-
-_all: weakref.WeakSet[Config[Any]] = weakref.WeakSet()
-
-
-def _tell_child() -> None:
-    # A thread of the parent may have held a lock, and was perhaps in the middle of applying a change.
-    for config in list(_all):
-        config._lock, config._forked = threading.RLock(), True
-
-
-os.register_at_fork(after_in_child=_tell_child)

@@ -393,12 +393,13 @@ def test_a_closed_one_keeps_its_value(make):
 
 def test_a_child_goes_on_from_what_its_parent_knew_even_when_that_was_changing(make):
     made, watch = make(Settings, {"name": "one"})
+    made.on_change(lambda new, old: made.current)
     # A thread that holds the lock while the process is forked, and has not applied what it was called for.
     watch.latest = SimpleNamespace(value=tree({"name": "two"}))
     held, release = threading.Event(), threading.Event()
 
     def hold():
-        with made._lock:
+        with made._locks.get():
             held.set()
             release.wait(30)
 
