@@ -148,7 +148,7 @@ class Field:
         return ""
 
     def history(self) -> History:
-        return History(self.sections(), TTL, self.limit, self.killed, self.stopped)
+        return History(self.sections(), TTL, self.limit, self.killed, self.stopped, slowness() - 1)
 
 
 class Fields(dict[str, Field]):
@@ -251,7 +251,7 @@ def test_what_happened_could_be_played(fields: Fields) -> None:
 @pytest.mark.parametrize("key", ["killed", "stopped", "destroyed", "places", "office"])
 def test_never_two_holders_and_every_loss_is_told_in_time(fields: Fields, key: str) -> None:
     history = fields[key].history()
-    assert len(history.sections) > 10
+    assert len(history.sections) > 5
     history.check()
     outcomes = [section.outcome for section in history.sections]
     assert "released" in outcomes
@@ -322,7 +322,7 @@ def test_a_section_changes_no_value_and_leaves_no_session(consul: ConsulAgent, a
         (entry,) = consul.get(f"/v1/kv/{key}")
         (session,) = sessions(consul, key)
         assert (entry["Session"], entry["Flags"], entry["ModifyIndex"]) == (session["ID"], LOCK_FLAGS, lock.token)
-        assert (session["TTL"], session["NodeChecks"], session["ServiceChecks"] or []) == ("15000ms", [], [])
+        assert (session["TTL"], session["NodeChecks"], session["ServiceChecks"] or []) == ("15s", [], [])
         # Consul forgets flags and LockIndex when a value is stored, and keeps the session.
         consul.put(f"/v1/kv/{key}", b"stored by a stranger")
         assert consul.get(f"/v1/kv/{key}")[0]["LockIndex"] == 0
@@ -347,7 +347,7 @@ def test_tokens_grow_although_the_key_is_deleted(consul: ConsulAgent, api: Api, 
 
 
 def test_a_session_that_is_destroyed_by_hand(consul: ConsulAgent, api: Api, key: str) -> None:
-    lock = Lock(key, client=api, lock_delay=2)
+    lock = Lock(key, client=api, lock_delay=5)
     lock.acquire()
     consul.put(f"/v1/session/destroy/{sessions(consul, key)[0]['ID']}")
     destroyed = time.monotonic()
@@ -358,7 +358,7 @@ def test_a_session_that_is_destroyed_by_hand(consul: ConsulAgent, api: Api, key:
     # Nobody may have it for the lock delay, and then it is had at once.
     assert not Lock(key, client=api).acquire(0)
     with Lock(key, client=api):
-        assert 1.9 < time.monotonic() - destroyed < 2 + 3 * slowness()
+        assert 4.9 < time.monotonic() - destroyed < 5 + 3 * slowness()
 
 
 def test_who_may_not_write_the_key_is_told_so(consul_agents: Callable[..., ConsulAgent], key: str) -> None:

@@ -181,10 +181,10 @@ def test_calls_come_in_their_order_and_are_waited_for():
         calls.add(called.append, number)
     calls.finish(10)
     assert called == list(range(20))
-    calls.add(lambda _number: time.sleep(0.5), 0)
+    calls.add(lambda _number: time.sleep(10), 0)
     began = time.monotonic()
     calls.finish(0.05)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

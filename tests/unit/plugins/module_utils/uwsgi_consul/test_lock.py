@@ -251,8 +251,13 @@ def test_consul_fails_for_a_while(store, api, reply):
 def test_consul_fails_until_the_time_is_up(store, api):
     store.put("k", b"theirs", session="another", flags=LOCK_FLAGS)
     lock = Lock("k", client=api)
-    threading.Timer(0.2, lambda: setattr(store, "fault", lambda _request: "drop")).start()
-    threading.Timer(0.3, store.put, ["k", b"theirs", "another", LOCK_FLAGS]).start()
+
+    def fail():
+        wait_for(lambda: len(store.seen) == 2)
+        store.fault = lambda _request: "drop"
+        store.put("k", b"theirs", session="another", flags=LOCK_FLAGS)
+
+    threading.Thread(target=fail).start()
     with pytest.raises(NoAgentError):
         lock.acquire(1.5)
 
@@ -284,10 +289,10 @@ def test_a_refusal_that_nobody_knows(store, api, reply):
 def test_a_release_at_an_agent_that_hangs(store, api):
     lock = Lock("k", client=api)
     lock.acquire()
-    store.fault = lambda _request: time.sleep(6)
+    store.fault = lambda _request: time.sleep(30)
     began = time.monotonic()
     assert not lock.release()
-    assert time.monotonic() - began < 5.5
+    assert time.monotonic() - began < 15
 
 
 def test_a_cancellation_that_is_swallowed_stops_nothing(store, api, monkeypatch):
@@ -317,10 +322,9 @@ def test_the_end_of_the_session_is_told_at_once(store, api):
     lock = Lock("k", client=api, on_lost=told.append)
     lock.acquire()
     lost, token = lock.lost, lock.token
-    began = time.monotonic()
+    # Long before its next renewal.
     store.end_session(store.entry("k")["Session"])
-    assert lost.wait(10)
-    assert time.monotonic() - began < 3
+    assert lost.wait(4)
     assert not lock.held
     wait_for(lambda: told)
     assert told == [lost.reason]
@@ -359,16 +363,16 @@ def test_a_lock_that_was_taken_away_is_lost_though_nobody_told_yet(store, api):
 
 
 def test_a_lock_that_is_not_renewed_is_lost_by_the_clock(store, api, reply):
-    # A lock delay of 1 s makes a lease of 0.9 s.
-    lock = Lock("k", client=api, lock_delay=1)
+    # A lock delay of 2 s makes a lease of 1.8 s.
+    lock = Lock("k", client=api, lock_delay=2)
     lock.acquire()
-    time.sleep(1.5)
+    time.sleep(2.2)
     assert lock.held
     store.fault = lambda _request: reply("No cluster leader", 500)
     began = time.monotonic()
     assert lock.lost.wait(10)
-    assert time.monotonic() - began < 3
-    assert "could not be renewed for 0.9 s" in lock.lost.reason
+    assert time.monotonic() - began < 6
+    assert "could not be renewed for 1.8 s" in lock.lost.reason
     store.fault = lambda _request: None
     # Its session ends, so that others get it after the lock delay.
     wait_for(lambda: not store.sessions)
@@ -401,10 +405,14 @@ def test_an_interrupted_wait_leaves_no_session(store, api, slow):
 
     before = signal.signal(signal.SIGALRM, interrupt)
     lock = Lock("k", client=api)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+
+    def acquire():
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        lock.acquire()
+
     try:
         with pytest.raises(KeyboardInterrupt):
-            lock.acquire()
+            acquire()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
