@@ -93,12 +93,15 @@ class Field:
                 return None
             began = now()
             os.kill(holder["pid"], signal.SIGSTOP)
-            # A request of it may be under way: what the key says a moment later stays. And what it was about to do does not count.
-            time.sleep(0.1)
-            if self.holder() == holder and self.last_word(holder["pid"]) == "look":
-                return holder["pid"], holder["session"], began
-            os.kill(holder["pid"], signal.SIGCONT)
-            return None
+            certain = False
+            try:
+                # A request of it may be under way: what the key says a moment later stays. And what it was about to do does not count.
+                time.sleep(0.1)
+                certain = self.holder() == holder and self.last_word(holder["pid"]) == "look"
+            finally:
+                if not certain:
+                    os.kill(holder["pid"], signal.SIGCONT)
+            return (holder["pid"], holder["session"], began) if certain else None
 
         found: tuple[int, str, float] = wait_for(f"a holder of {self.key}", stop)
         return found
