@@ -28,6 +28,7 @@ from . import background, keys
 from .api import AsyncApi
 from .errors import BadAnswerError, BadRequestError, ConflictError, ConsulError, NoAgentError, PermissionDeniedError, ServerError
 from .lease import LeasedSession, Terms
+from .process import PerProcess
 from .protocol import Answer, excerpt
 from .settings import Settings
 
@@ -50,6 +51,17 @@ Entry = Mapping[str, Any]
 Operation = Mapping[str, Any]
 
 
+class _Here:
+    """What goes on in this process: its claims that have not ended, and how many queries wait at an agent."""
+
+    def __init__(self) -> None:
+        self.claims: set[Claim] = set()
+        self.waiting = 0
+
+
+_here = PerProcess(_Here)
+
+
 class Outcome(enum.Enum):
     """What came of a try."""
 
@@ -70,8 +82,6 @@ class Release(enum.Enum):
 class Reading:
     """Reads keys again and again: at once and from the leader, then whenever they have changed."""
 
-    taken = 0
-
     def __init__(self, api: AsyncApi, path: str, recurse: bool = False) -> None:
         self._api, self._path = api, path
         self._params: list[tuple[str, Any]] = [("recurse", "1")] if recurse else []
@@ -87,7 +97,7 @@ class Reading:
         self.certain = not index
         if not index:
             answer = await self._ask(self._params, consistency="consistent")
-        elif Reading.taken >= _PLACES:
+        elif _here.get().waiting >= _PLACES:
             await asyncio.sleep(_PAUSE * random.uniform(2, 4))  # noqa: S311
             answer = await self._ask(self._params)
         else:
@@ -101,13 +111,13 @@ class Reading:
         self._index = 0
 
     async def _wait(self, index: int) -> Answer:
-        loop = asyncio.get_running_loop()
+        loop, here = asyncio.get_running_loop(), _here.get()
         began = loop.time()
-        Reading.taken += 1
+        here.waiting += 1
         try:
             answer = await self._ask([*self._params, ("index", index), ("wait", f"{HOLD}s")])
         finally:
-            Reading.taken -= 1
+            here.waiting -= 1
         if answer.index == index and loop.time() - began < _PAUSE:
             await asyncio.sleep(_PAUSE)
         return answer
@@ -168,7 +178,7 @@ class Claim(abc.ABC):
         seconds: for how long; `None` for ever, 0 to try once. An agent that fails is waited for, unless it does so at first and
         this is not *patient*. Raises `ConsulError`.
         """
-        _live.add(self)
+        _here.get().claims.add(self)
         contending = asyncio.ensure_future(self._contend(seconds == 0, patient))
         self._tasks.append(contending)
         granted = False
@@ -298,7 +308,7 @@ class Claim(abc.ABC):
                 await self.session.destroy(PATIENCE if released is Release.UNKNOWN else None)
             return released
         finally:
-            _live.discard(self)
+            _here.get().claims.discard(self)
 
     async def _let_go(self) -> Release:
         """Releases what is ours. What was lost is left to the end of its session, which has a lock delay."""
@@ -479,27 +489,17 @@ def _entries(answer: Answer) -> list[Entry]:
         raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
 
 
-# The claims of this process that have not ended.
-_live: set[Claim] = set()
-
-
 async def _end_all() -> None:
-    endings = {claim.end() for claim in list(_live)}
+    endings = {claim.end() for claim in list(_here.get().claims)}
     if endings:
         await asyncio.wait(endings, timeout=_PATIENCE_AT_EXIT)
 
 
 def _release_at_exit() -> None:
     # Nothing is done about what can't be released now: it ends with its session.
-    if _live:
+    if _here.get().claims:
         with contextlib.suppress(Exception):
             background.run(_end_all(), timeout=2 * _PATIENCE_AT_EXIT)
 
 
-def _forget_parent() -> None:
-    _live.clear()
-    Reading.taken = 0
-
-
 atexit.register(_release_at_exit)
-os.register_at_fork(after_in_child=_forget_parent)

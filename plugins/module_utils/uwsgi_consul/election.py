@@ -32,6 +32,7 @@ from .errors import BadAnswerError, ConsulError
 from .holding import LONGEST_WAIT
 from .lease import Lease, Terms, now
 from .lock import value_of
+from .process import PerProcess
 
 # As the plugin for uWSGI has it, so that its instances and other programs can stand for the same election.
 PREFIX = "uwsgi/election/"
@@ -39,6 +40,8 @@ _FLAGS = 0
 _LONGEST_PAUSE = 5.0
 _Self = TypeVar("_Self", bound="Election")
 _log = getLogger(__name__)
+# Those of this process that stand.
+_standing: PerProcess[weakref.WeakSet[Election]] = PerProcess(weakref.WeakSet)
 
 
 class Election:
@@ -98,7 +101,7 @@ class Election:
                 except BaseException:
                     self._campaign = None
                     raise
-                _standing.add(self)
+                _standing.get().add(self)
 
     def resign(self) -> None:
         """Stands no more. A leader leads no more at once, and the next one can as soon as `on_loss` has returned, or half of the lease has
@@ -107,7 +110,7 @@ class Election:
             return
         with self._guard:
             campaign, self._campaign = self._campaign, None
-            _standing.discard(self)
+            _standing.get().discard(self)
         if campaign is not None:
             campaign.stop()
 
@@ -309,15 +312,10 @@ def _myself() -> bytes:
     return json.dumps(said).encode()
 
 
-# Those of this process that stand.
-_standing: weakref.WeakSet[Election] = weakref.WeakSet()
-
-
 def _resign_at_exit() -> None:
-    for election in list(_standing):
+    for election in list(_standing.get()):
         with contextlib.suppress(Exception):
             election.resign()
 
 
 atexit.register(_resign_at_exit)
-os.register_at_fork(after_in_child=_standing.clear)

@@ -311,7 +311,7 @@ def test_a_cancellation_that_is_swallowed_stops_nothing(store, api, monkeypatch)
     monkeypatch.setattr(claim.Reading, "_wait", swallow)
     store.put("k", b"", session="another", flags=LOCK_FLAGS)
     assert not Lock("k", client=api).acquire(0.3)
-    wait_for(lambda: swallowed and not claim._live)
+    wait_for(lambda: swallowed and not claim._here.get().claims)
 
 
 # Losses.
@@ -455,6 +455,17 @@ def test_a_child_does_not_hold_its_parents_lock(store, api):
         assert lock.held
         assert store.entry("k")["Session"] in store.sessions
     assert store.sessions == {}
+
+
+def test_the_exit_of_a_child_without_hooks_releases_nothing(store, api, monkeypatch):
+    """uWSGI forks its workers without the hooks of Python."""
+    with Lock("k", client=api) as lock:
+        monkeypatch.setattr(os, "getpid", lambda process=os.getpid() + 1: process)
+        assert not lock.held
+        claim._release_at_exit()
+        monkeypatch.undo()
+        assert lock.held
+        assert store.entry("k")["Session"] in store.sessions
 
 
 def test_a_waiter_in_the_background_itself_is_refused(api):
