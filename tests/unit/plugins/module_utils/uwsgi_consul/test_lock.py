@@ -460,7 +460,8 @@ def test_a_child_does_not_hold_its_parents_lock(store, api):
 def test_the_exit_of_a_child_without_hooks_releases_nothing(store, api, monkeypatch):
     """uWSGI forks its workers without the hooks of Python."""
     with Lock("k", client=api) as lock:
-        monkeypatch.setattr(os, "getpid", lambda process=os.getpid() + 1: process)
+        child = os.getpid() + 1
+        monkeypatch.setattr(os, "getpid", lambda: child)
         assert not lock.held
         claim._release_at_exit()
         monkeypatch.undo()
