@@ -51,8 +51,8 @@ class Sessions(Bound):
         node: the session ends with it; that of the agent that is asked, unless given. node_checks and service_checks:
         ids of checks of that node; the session ends when one of them becomes critical. Unless given, Consul takes the
         node's `serfHealth`; an empty list takes none, and the session outlives its node. checks: more of both kinds, as
-        releases before 1.7 had it; newer ones obey it, and do not show it. lock_delay: for how long its locks can't be taken
-        after it ended without being destroyed (0 to 60 s, Consul's default is 15 s). ttl: as the class says (10 s to 24 h);
+        releases before 1.7 had it; newer ones obey it, and do not show it. lock_delay: for how long nobody gets the
+        keys that it held when it ended (0 to 60 s, Consul's default is 15 s). ttl: as the class says (10 s to 24 h);
         without one it does not end by time. behavior: whether its end releases its locks, or deletes their keys. Durations are
         seconds, or texts such as `1m30s`. Raises `ConsulError`.
         """
@@ -74,7 +74,10 @@ class Sessions(Bound):
         return str(read(self._ask("PUT", "/v1/session/create", body=body), lambda data: data["ID"]))
 
     def destroy(self, session_id: str) -> None:
-        """Ends a session at once, without lock delay. Consul does not say whether there was such a session. Raises `ConsulError`."""
+        """Ends a session at once. What it still holds has its lock delay, as after any other end: release the keys before.
+
+        Consul does not say whether there was such a session. Raises `ConsulError`.
+        """
         self._ask("PUT", f"/v1/session/destroy/{arguments.session(session_id, 'session_id')}", idempotent=True)
 
     def renew(self, session_id: str) -> Session:
