@@ -116,9 +116,11 @@ class Query:
         else:
             value, changed = old.value, False
         self._digest = digest
-        # A server that has lost its leader may lag behind, which only those hear of who ask for stale reads.
+        # A server that has lost its leader may lag behind, which only those hear of who ask for stale reads. What an agent
+        # gets by streaming always says that there is none.
         confirmed = now - (answer.last_contact or 0.0)
-        stale_since = confirmed if answer.known_leader is False else None
+        lost_leader = answer.known_leader is False and answer.headers["X-Consul-Query-Backend"] != "streaming"
+        stale_since = confirmed if lost_leader else None
         snapshot = Snapshot(value, answer.index, now if old is None or changed else old.changed, confirmed, stale_since)
         with self._lock:
             self.snapshot, self.error, self.fresh = snapshot, None, True
@@ -393,7 +395,7 @@ class Watcher:
 
     async def _follow(self, source: Query | _Sentinel) -> None:
         """Asks again and again, each time for what has a newer index than the answer before."""
-        slots, backoff = self._slots, Backoff(0.2, 10.0)
+        slots, backoff, resets = self._slots, Backoff(0.2, 10.0), Backoff(0.1, 10.0)
         assert slots is not None  # noqa: S101
         moved = True
         while True:
@@ -403,9 +405,14 @@ class Watcher:
                     answer = await self._get(source.path, source.params, source.index, wait)
                 took, last = time.monotonic() - started, source.index
                 self._hear(source.datacenter, answer)
+                if answer.index < last:
+                    # It was reset, as by a snapshot that is restored. Or the agent has lost its servers: then it may answer
+                    # with nothing instead of an error (hashicorp/consul#20790). What is true says an answer without waiting.
+                    source.index, moved = 0, True
+                    await asyncio.sleep(resets.pause())
+                    continue
                 moved = not last or answer.index != last
-                # An index that goes back was reset, as by a snapshot that is restored: whoever waits for more than it misses all.
-                source.index = 0 if answer.index < last else answer.index
+                source.index = answer.index
                 work = await source.take(answer, moved)
             except ConsulError as error:
                 source.index, moved = 0, True
@@ -414,6 +421,8 @@ class Watcher:
                 await asyncio.sleep(backoff.pause())
                 continue
             backoff.reset()
+            if last:
+                resets.reset()
             if not answer.index:
                 await asyncio.sleep(random.uniform(*_POLL))  # noqa: S311
             elif moved:

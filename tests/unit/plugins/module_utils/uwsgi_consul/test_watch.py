@@ -152,6 +152,36 @@ def test_an_index_that_goes_back_is_forgotten(start: Callable[..., Watch], store
     wait_for("the change after it", lambda: watched.get().value == 6)
 
 
+def test_an_agent_that_has_lost_its_servers_and_answers_with_nothing_is_not_believed(start: Callable[..., Watch], store: Store) -> None:
+    told: list[Snapshot] = []
+    watched = start(on_change=told.append)
+    watched.get()
+    wait_for("the query", lambda: len(store.asked) == 2)
+    lies = [0]
+
+    def lie(received: Any) -> bytes:
+        # hashicorp/consul#20790
+        if "index=" not in received.target:
+            return b""
+        lies[0] += 1
+        return store.reply("[]", X_Consul_Index="1")
+
+    store.instead = lie
+    store.set(2)
+    wait_for("some lies", lambda: lies[0] > 3)
+    assert watched.get().value == 2
+    store.instead = None
+    store.set(3)
+    wait_for("the truth", lambda: watched.get().value == 3)
+    assert [] not in [one.value for one in told]
+
+
+def test_streaming_agents_always_say_that_there_is_no_leader(start: Callable[..., Watch], store: Store) -> None:
+    headers = {"X_Consul_KnownLeader": "false", "X_Consul_Query_Backend": "streaming", "X_Consul_Index": "5"}
+    store.instead = lambda _received: store.reply("1", **headers)
+    assert start().get().stale_since is None
+
+
 @pytest.mark.parametrize("index", ["0", "nonsense", "-1", "99999999999999999999999"])
 def test_without_an_index_to_wait_for_it_asks_now_and_then(start: Callable[..., Watch], store: Store, index: str) -> None:
     store.instead = lambda _received: store.reply(json.dumps(store.value), X_Consul_Index=index)
