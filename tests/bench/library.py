@@ -41,7 +41,8 @@ def often(call, times):
         call()
     return (time.perf_counter() - started) / times
 
-assert len(discovery.get(service)) == len(theirs.health.service(service, passing=True)[1]) == len(ours.health.service(service, passing=True)[1])
+counts = {len(discovery.get(service)), *(len(client.health.service(service, passing=True)[1]) for client in (theirs, ours))}
+assert len(counts) == 1
 asked = {
     "health.service": lambda client: client.health.service(service, passing=True),
     "kv.get": lambda client: client.kv.get("bench/key"),
@@ -68,7 +69,8 @@ writer = http.client.HTTPConnection("127.0.0.1", port)
 def register(name, port, status):
     service = {"ID": name, "Service": name, "Port": port}
     check = {"CheckID": name, "Name": name, "ServiceID": name, "Status": status}
-    writer.request("PUT", "/v1/catalog/register", json.dumps({"Node": "of-" + name, "Address": "10.0.0.1", "Service": service, "Check": check}))
+    registration = {"Node": "of-" + name, "Address": "10.0.0.1", "Service": service, "Check": check}
+    writer.request("PUT", "/v1/catalog/register", json.dumps(registration))
     writer.getresponse().read()
 
 def connections():
