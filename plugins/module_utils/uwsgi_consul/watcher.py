@@ -91,11 +91,12 @@ class Query:
 
     def add_listener(self, tell: Callable[[Snapshot], None], told: Snapshot | None = None) -> None:
         """*tell* gets each new snapshot, and at once the one that is there, unless its value was *told* already."""
+        # What is told with the lock arrives in the order in which it happened. To tell is not to wait.
         with self._lock:
             self._listeners.append(tell)
             snapshot = self.snapshot
-        if snapshot is not None and (told is None or told.value != snapshot.value):
-            tell(snapshot)
+            if snapshot is not None and (told is None or told.value != snapshot.value):
+                tell(snapshot)
 
     def remove_listener(self, tell: Callable[[Snapshot], None]) -> None:
         with self._lock, contextlib.suppress(ValueError):
@@ -124,13 +125,12 @@ class Query:
         snapshot = Snapshot(value, answer.index, now if old is None or changed else old.changed, confirmed, stale_since)
         with self._lock:
             self.snapshot, self.error, self.fresh = snapshot, None, True
-            listeners = list(self._listeners) if changed else []
+            for tell in self._listeners if changed else ():
+                tell(snapshot)
         self.settled.set()
         if self._failing:
             self._failing = False
             log.info("%s is answered again", self.asked)
-        for tell in listeners:
-            tell(snapshot)
 
     def fail(self, error: ConsulError) -> None:
         """There is no usable answer to this request, though Consul answers others."""

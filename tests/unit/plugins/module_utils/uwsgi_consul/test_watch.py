@@ -87,8 +87,9 @@ def store(reply: Callable[..., bytes]) -> Store:
 
 
 @pytest.fixture
-def start(fake_agent: Callable[..., Any], store: Store) -> Iterator[Callable[..., Watch]]:
+def start(fake_agent: Callable[..., Any], store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watch]]:
     """Makes watches of one agent, which answers what the store says; all are closed at the end."""
+    monkeypatch.setattr(watcher, "_RETRY", (0.05, 0.1))
     agent = fake_agent(store)
     api = Api(agents=agent.address, timeout=5)
     made: list[Watch] = []
@@ -552,7 +553,19 @@ def test_nothing_is_left_of_watches_that_are_closed(start: Callable[..., Watch],
 
 
 @pytest.mark.parametrize(
-    ("path", "params", "function"), [("", [], decode), ("/v1/kv/a b", [], decode), ("/v1/kv/a?b", [], decode), (PATH, [], None)]
+    ("path", "params", "function"),
+    [
+        ("", [], decode),
+        (7, [], decode),
+        ("/v1/kv/a b", [], decode),
+        ("/v1/kv/a?b", [], decode),
+        (PATH, 7, decode),
+        (PATH, [("a",)], decode),
+        (PATH, [("a", None)], decode),
+        (PATH, [("a", "\ud800")], decode),
+        (PATH, [("", "b")], decode),
+        (PATH, [], None),
+    ],
 )
 def test_bad_input_is_refused_before_anything_is_asked(start: Callable[..., Watch], path: str, params: Any, function: Any) -> None:
     with pytest.raises(InvalidValueError):
