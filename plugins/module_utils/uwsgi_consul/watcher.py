@@ -26,6 +26,7 @@ from .errors import BadAnswerError, ConsulError, RequestError, ServerError
 from .pace import Backoff, Pace
 from .protocol import Answer, excerpt
 from .sharing import Group, Params, choose_direct, group_of, sentinels_of, service_of, troubles
+from .turns import Turns
 
 # At most so many connections at a time: for queries that wait, for short questions, and for the probe.
 _WAITING, _ASKING, _PROBING = 7, 2, 1
@@ -252,8 +253,8 @@ class Watcher:
         self._lock = threading.Lock()
         self._queries: dict[Hashable, Query] = {}
         # Of the event loop.
-        self._slots: asyncio.Semaphore | None = None
-        self._probe_slot: asyncio.Semaphore | None = None
+        self._slots = Turns(_WAITING)
+        self._probe_slots = Turns(_PROBING)
         self._arranging = False
         self._wait = _LONG_WAIT
         self._links: dict[str, tuple[_Link, asyncio.Task[None]]] = {}
@@ -301,8 +302,6 @@ class Watcher:
 
     def _arrange(self) -> None:
         """Starts and stops tasks so that each query has one of its own or a place in a group, if its datacenter is there."""
-        if self._slots is None:
-            self._slots, self._probe_slot = asyncio.Semaphore(_WAITING), asyncio.Semaphore(_PROBING)
         with self._lock:
             queries = list(self._queries.values())
         groups = [self._usable_group(query) for query in queries]
@@ -395,12 +394,11 @@ class Watcher:
 
     async def _follow(self, source: Query | _Sentinel) -> None:
         """Asks again and again, each time for what has a newer index than the answer before."""
-        slots, backoff, resets = self._slots, Backoff(0.2, 10.0), Backoff(0.1, 10.0)
-        assert slots is not None  # noqa: S101
+        backoff, resets = Backoff(0.2, 10.0), Backoff(0.1, 10.0)
         moved = True
         while True:
             try:
-                async with slots:
+                async with self._slots:
                     wait, started = min(self._wait, _WAIT_AFTER_CHANGE if moved else _LONG_WAIT), time.monotonic()
                     answer = await self._get(source.path, source.params, source.index, wait)
                 took, last = time.monotonic() - started, source.index
@@ -568,9 +566,8 @@ class Watcher:
 
     async def _probe(self, link: _Link) -> ConsulError | None:
         params = [("dc", link.datacenter)] if link.datacenter else []
-        assert self._probe_slot is not None  # noqa: S101
         try:
-            async with self._probe_slot:
+            async with self._probe_slots:
                 answer = await self._api.request("GET", "/v1/status/leader", params, timeout=_PROBE_LIMIT)
             link.has_leader = bool(answer.json())
             if not link.has_leader and self.settings.consistency != "stale":

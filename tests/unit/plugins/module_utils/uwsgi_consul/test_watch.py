@@ -505,7 +505,7 @@ def test_a_child_goes_on_by_itself_with_what_its_parent_knew(start: Callable[...
             os._exit(code)
     os.read(read, 1)
     store.set(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert os.waitpid(child, 0)[1] == 0
     wait_for("the change", lambda: watched.get().value == 2)
     os.close(read)
     os.close(write)
