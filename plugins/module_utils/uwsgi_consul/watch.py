@@ -19,7 +19,7 @@ from typing import Any
 
 from . import arguments, background
 from .api import Api, AsyncApi
-from .errors import NoAgentError
+from .errors import InvalidValueError, NoAgentError
 from .listener import Listener
 from .process import PerProcess
 from .protocol import Answer, build_request
@@ -163,16 +163,27 @@ def watch(
     arguments.function(decode, "decode")
     if on_change is not None:
         arguments.function(on_change, "on_change")
-    # Judges path and parameters, and spells out the datacenter, so that equal watches are known as such.
-    build_request(client.settings, "GET", path, params)
+    flat = _flat(params)
+    # It judges the path.
+    build_request(client.settings, "GET", arguments.text(path, "path"), flat)
     process = _processes.get()
     with process.lock:
-        query = process.join(client.settings, path, _flat(params), decode)
+        query = process.join(client.settings, path, flat, decode)
     made = Watch(client.settings, query)
     if on_change is not None:
         made.on_change(on_change)
     return made
 
 
-def _flat(params: Sequence[tuple[str, Any]]) -> Params:
-    return tuple((name, str(one)) for name, value in params for one in (value if isinstance(value, (list, tuple)) else (value,)))
+def _flat(params: Any) -> Params:
+    """Each parameter with one value, as a text. Raises `InvalidValueError`."""
+    try:
+        pairs = [(name, value if isinstance(value, (list, tuple)) else (value,)) for name, value in params]
+    except (TypeError, ValueError):
+        raise InvalidValueError(f"params: {arguments.shown(params)} is no list of pairs") from None
+    for name, values in pairs:
+        arguments.name(name, "params")
+        for one in values:
+            if isinstance(one, bool) or not isinstance(one, (str, int, float)):
+                raise InvalidValueError(f"params: {name}: {arguments.shown(one)} is neither text nor number")
+    return tuple((name, arguments.text(str(one), name)) for name, values in pairs for one in values)

@@ -26,6 +26,7 @@ from .errors import BadAnswerError, ConsulError, RequestError, ServerError
 from .pace import Backoff, Pace
 from .protocol import Answer, excerpt
 from .sharing import Group, Params, choose_direct, group_of, sentinels_of, service_of, troubles
+from .turns import Turns
 
 # At most so many connections at a time: for queries that wait, for short questions, and for the probe.
 _WAITING, _ASKING, _PROBING = 7, 2, 1
@@ -91,11 +92,12 @@ class Query:
 
     def add_listener(self, tell: Callable[[Snapshot], None], told: Snapshot | None = None) -> None:
         """*tell* gets each new snapshot, and at once the one that is there, unless its value was *told* already."""
+        # What is told with the lock arrives in the order in which it happened. To tell is not to wait.
         with self._lock:
             self._listeners.append(tell)
             snapshot = self.snapshot
-        if snapshot is not None and (told is None or told.value != snapshot.value):
-            tell(snapshot)
+            if snapshot is not None and (told is None or told.value != snapshot.value):
+                tell(snapshot)
 
     def remove_listener(self, tell: Callable[[Snapshot], None]) -> None:
         with self._lock, contextlib.suppress(ValueError):
@@ -116,19 +118,20 @@ class Query:
         else:
             value, changed = old.value, False
         self._digest = digest
-        # A server that has lost its leader may lag behind, which only those hear of who ask for stale reads.
+        # A server that has lost its leader may lag behind, which only those hear of who ask for stale reads. What an agent
+        # gets by streaming always says that there is none.
         confirmed = now - (answer.last_contact or 0.0)
-        stale_since = confirmed if answer.known_leader is False else None
+        lost_leader = answer.known_leader is False and answer.headers["X-Consul-Query-Backend"] != "streaming"
+        stale_since = confirmed if lost_leader else None
         snapshot = Snapshot(value, answer.index, now if old is None or changed else old.changed, confirmed, stale_since)
         with self._lock:
             self.snapshot, self.error, self.fresh = snapshot, None, True
-            listeners = list(self._listeners) if changed else []
+            for tell in self._listeners if changed else ():
+                tell(snapshot)
         self.settled.set()
         if self._failing:
             self._failing = False
             log.info("%s is answered again", self.asked)
-        for tell in listeners:
-            tell(snapshot)
 
     def fail(self, error: ConsulError) -> None:
         """There is no usable answer to this request, though Consul answers others."""
@@ -250,8 +253,8 @@ class Watcher:
         self._lock = threading.Lock()
         self._queries: dict[Hashable, Query] = {}
         # Of the event loop.
-        self._slots: asyncio.Semaphore | None = None
-        self._probe_slot: asyncio.Semaphore | None = None
+        self._slots = Turns(_WAITING)
+        self._probe_slots = Turns(_PROBING)
         self._arranging = False
         self._wait = _LONG_WAIT
         self._links: dict[str, tuple[_Link, asyncio.Task[None]]] = {}
@@ -299,8 +302,6 @@ class Watcher:
 
     def _arrange(self) -> None:
         """Starts and stops tasks so that each query has one of its own or a place in a group, if its datacenter is there."""
-        if self._slots is None:
-            self._slots, self._probe_slot = asyncio.Semaphore(_WAITING), asyncio.Semaphore(_PROBING)
         with self._lock:
             queries = list(self._queries.values())
         groups = [self._usable_group(query) for query in queries]
@@ -393,19 +394,23 @@ class Watcher:
 
     async def _follow(self, source: Query | _Sentinel) -> None:
         """Asks again and again, each time for what has a newer index than the answer before."""
-        slots, backoff = self._slots, Backoff(0.2, 10.0)
-        assert slots is not None  # noqa: S101
+        backoff, resets = Backoff(0.2, 10.0), Backoff(0.1, 10.0)
         moved = True
         while True:
             try:
-                async with slots:
+                async with self._slots:
                     wait, started = min(self._wait, _WAIT_AFTER_CHANGE if moved else _LONG_WAIT), time.monotonic()
                     answer = await self._get(source.path, source.params, source.index, wait)
                 took, last = time.monotonic() - started, source.index
                 self._hear(source.datacenter, answer)
+                if answer.index < last:
+                    # It was reset, as by a snapshot that is restored. Or the agent has lost its servers: then it may answer
+                    # with nothing instead of an error (hashicorp/consul#20790). What is true says an answer without waiting.
+                    source.index, moved = 0, True
+                    await asyncio.sleep(resets.pause())
+                    continue
                 moved = not last or answer.index != last
-                # An index that goes back was reset, as by a snapshot that is restored: whoever waits for more than it misses all.
-                source.index = 0 if answer.index < last else answer.index
+                source.index = answer.index
                 work = await source.take(answer, moved)
             except ConsulError as error:
                 source.index, moved = 0, True
@@ -414,6 +419,8 @@ class Watcher:
                 await asyncio.sleep(backoff.pause())
                 continue
             backoff.reset()
+            if last:
+                resets.reset()
             if not answer.index:
                 await asyncio.sleep(random.uniform(*_POLL))  # noqa: S311
             elif moved:
@@ -559,9 +566,8 @@ class Watcher:
 
     async def _probe(self, link: _Link) -> ConsulError | None:
         params = [("dc", link.datacenter)] if link.datacenter else []
-        assert self._probe_slot is not None  # noqa: S101
         try:
-            async with self._probe_slot:
+            async with self._probe_slots:
                 answer = await self._api.request("GET", "/v1/status/leader", params, timeout=_PROBE_LIMIT)
             link.has_leader = bool(answer.json())
             if not link.has_leader and self.settings.consistency != "stale":

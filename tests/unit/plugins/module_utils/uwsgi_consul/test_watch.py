@@ -86,8 +86,9 @@ def store(reply: Callable[..., bytes]) -> Store:
 
 
 @pytest.fixture
-def start(fake_agent: Callable[..., Any], store: Store) -> Iterator[Callable[..., Watch]]:
+def start(fake_agent: Callable[..., Any], store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watch]]:
     """Makes watches of one agent, which answers what the store says; all are closed at the end."""
+    monkeypatch.setattr(watcher, "_RETRY", (0.05, 0.1))
     agent = fake_agent(store)
     api = Api(agents=agent.address, timeout=5)
     made: list[Watch] = []
@@ -149,6 +150,36 @@ def test_an_index_that_goes_back_is_forgotten(start: Callable[..., Watch], store
     assert "index" not in store.asked[-2]
     store.set(6)
     wait_for("the change after it", lambda: watched.get().value == 6)
+
+
+def test_an_agent_that_has_lost_its_servers_and_answers_with_nothing_is_not_believed(start: Callable[..., Watch], store: Store) -> None:
+    told: list[Snapshot] = []
+    watched = start(on_change=told.append)
+    watched.get()
+    wait_for("the query", lambda: len(store.asked) == 2)
+    lies = [0]
+
+    def lie(received: Any) -> bytes:
+        # hashicorp/consul#20790
+        if "index=" not in received.target:
+            return b""
+        lies[0] += 1
+        return store.reply("[]", X_Consul_Index="1")
+
+    store.instead = lie
+    store.set(2)
+    wait_for("some lies", lambda: lies[0] > 3)
+    assert watched.get().value == 2
+    store.instead = None
+    store.set(3)
+    wait_for("the truth", lambda: watched.get().value == 3)
+    assert [] not in [one.value for one in told]
+
+
+def test_streaming_agents_always_say_that_there_is_no_leader(start: Callable[..., Watch], store: Store) -> None:
+    headers = {"X_Consul_KnownLeader": "false", "X_Consul_Query_Backend": "streaming", "X_Consul_Index": "5"}
+    store.instead = lambda _received: store.reply("1", **headers)
+    assert start().get().stale_since is None
 
 
 @pytest.mark.parametrize("index", ["0", "nonsense", "-1", "99999999999999999999999"])
@@ -473,7 +504,7 @@ def test_a_child_goes_on_by_itself_with_what_its_parent_knew(start: Callable[...
             os._exit(code)
     os.read(read, 1)
     store.set(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert os.waitpid(child, 0)[1] == 0
     wait_for("the change", lambda: watched.get().value == 2)
     os.close(read)
     os.close(write)
@@ -519,7 +550,19 @@ def test_nothing_is_left_of_watches_that_are_closed(start: Callable[..., Watch],
 
 
 @pytest.mark.parametrize(
-    ("path", "params", "function"), [("", [], decode), ("/v1/kv/a b", [], decode), ("/v1/kv/a?b", [], decode), (PATH, [], None)]
+    ("path", "params", "function"),
+    [
+        ("", [], decode),
+        (7, [], decode),
+        ("/v1/kv/a b", [], decode),
+        ("/v1/kv/a?b", [], decode),
+        (PATH, 7, decode),
+        (PATH, [("a",)], decode),
+        (PATH, [("a", None)], decode),
+        (PATH, [("a", "\ud800")], decode),
+        (PATH, [("", "b")], decode),
+        (PATH, [], None),
+    ],
 )
 def test_bad_input_is_refused_before_anything_is_asked(start: Callable[..., Watch], path: str, params: Any, function: Any) -> None:
     with pytest.raises(InvalidValueError):
