@@ -18,10 +18,9 @@ def main() -> int:
         import click  # noqa: F401
         import rich  # noqa: F401
     except ImportError as error:
-        print(
+        sys.stderr.write(
             f"uwsgi-consul needs {error.name}, which is not installed for {sys.executable}: pip install 'uwsgi-consul[cli]'"
-            " (Debian: apt-get install python3-click python3-rich)",
-            file=sys.stderr,
+            " (Debian: apt-get install python3-click python3-rich)\n"
         )
         return EXTRA_MISSING
     from .program import program

@@ -127,6 +127,7 @@ def _completions(context: click.Context, ask: Callable[[Api], list[str]], incomp
     # A shell that waits, or gets a message in the middle of a line, is of no help to anybody.
     given(context).setdefault("timeout", 2.0)
     try:
-        return [name for name in ask(api(context)) if name.startswith(incomplete)]
+        # What would act on the terminal can't be typed either.
+        return [name for name in ask(api(context)) if name.startswith(incomplete) and name.isprintable()]
     except ConsulError:
         return []

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -20,8 +21,12 @@ LIBRARY = Path(__file__).parents[6] / "plugins/module_utils"
 SERVICES = json.dumps({"web": ["v1", "blue"], "a\x1b[31mb": []})
 
 
+# What goes to stderr is apart from the rest: always since click 8.2, the last one for Python 3.8 has to be told.
+APART = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+
+
 def run(*arguments, **how):
-    return CliRunner().invoke(program, [str(argument) for argument in arguments], **how)
+    return CliRunner(**APART).invoke(program, [str(argument) for argument in arguments], **how)
 
 
 @pytest.fixture
@@ -110,7 +115,7 @@ def test_completion_is_silent_when_consul_is_away(refusing, agent):
         shown = run(prog_name="uwsgi-consul", env={"CONSUL_HTTP_ADDR": address, **environment})
         return shown.stdout.split(), shown.stderr
 
-    assert complete("uwsgi-consul service ", agent.address) == (["plain,a\x1b[31mb", "plain,web"], "")
+    assert complete("uwsgi-consul service ", agent.address) == (["plain,web"], "")
     assert complete("uwsgi-consul service ", refusing) == ([], "")
     assert "plain,services" in complete("uwsgi-consul ", refusing)[0]
 
