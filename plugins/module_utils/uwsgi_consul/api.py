@@ -128,10 +128,10 @@ class AsyncApi(_Asker):
         except ConsulError as error:
             raise self._error(error) from None
 
-    async def put_together(self, updates: Sequence[tuple[str, str]], timeout: float) -> list[Answer]:
-        """The answers to PUTs of path and body, whatever their status, sent together as `AsyncTransport.send_together` does."""
-        requests = [build_request(self.settings, "PUT", path, body=body) for path, body in updates]
-        return await self._transport.send_together(requests, timeout)
+    async def send_together(self, requests: Sequence[tuple[str, str, str | None]], timeout: float) -> list[Answer]:
+        """The answers to requests of method, path and body, whatever their status, as `AsyncTransport.send_together` gives them."""
+        built = [build_request(self.settings, method, path, body=body) for method, path, body in requests]
+        return await self._transport.send_together(built, timeout)
 
     async def close(self) -> None:
         """Closes the idle connections; it can still be used."""

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from types import FrameType
 from typing import Any
 
-from . import background
+from . import background, heartbeat
 from .heartbeat import Registration
 
 # An end waits for so many seconds at most, for all services together, whatever the agent does.
@@ -55,17 +55,14 @@ def leave(registrations: Iterable[Registration]) -> bool:
 
 async def leave_async(registrations: Sequence[Registration]) -> bool:
     """`leave`, as a coroutine of the background."""
-    leaving = asyncio.gather(*(registration.leave() for registration in registrations), return_exceptions=True)
     try:
-        results = await asyncio.wait_for(leaving, LIMIT)
+        return await asyncio.wait_for(heartbeat.leave(registrations), LIMIT)
     except asyncio.TimeoutError:
         _log.warning("not deregistered within %g s, so it stays until its checks end it: %s", LIMIT, _ids(registrations))
-        return False
-    # Python 3.12 and later start no thread at the end of a program, not even to look up the name of an agent.
-    errors = [result for result in results if isinstance(result, BaseException)]
-    if errors:
-        _log.warning("not deregistered, so it stays until its checks end it: %s: %s", _ids(registrations), errors[0])
-    return all(result is True for result in results)
+    except RuntimeError as error:
+        # Python 3.12 and later start no thread at the end of a program, not even to look up the name of an agent.
+        _log.warning("not deregistered, so it stays until its checks end it: %s: %s", _ids(registrations), error)
+    return False
 
 
 def _ids(registrations: Sequence[Registration]) -> str:

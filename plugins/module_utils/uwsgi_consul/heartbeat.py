@@ -27,7 +27,7 @@ from typing import Any
 
 from . import background
 from .api import AsyncApi
-from .errors import ConsulError, NoAgentError
+from .errors import BadAnswerError, ConsulError, NoAgentError
 from .health import Probe
 from .protocol import Answer, excerpt, segment
 from .settings import Settings
@@ -45,6 +45,8 @@ HEALTH_INTERVAL = 1.0
 # At each so-manieth beat the agent is asked whether the registration is still this instance's.
 _OWNER_BEATS = 12
 _FIRST_PAUSE = 0.5
+# Those that leave wait for so many seconds at most for an answer to each half of it.
+_LEAVE = 2.0
 # So many places in the line may be left behind before they are looked for.
 _TIDY = 1000
 # Consul keeps so much of a check's output, in bytes.
@@ -66,8 +68,8 @@ class _Line:
 
     def __init__(self, api: AsyncApi) -> None:
         self.api = api
-        # For what is not a turn.
-        self.gate = asyncio.Semaphore(_WIDTH)
+        # For those that leave.
+        self._gate = asyncio.Semaphore(_WIDTH)
         self._waiting: list[tuple[float, int, Registration]] = []
         self._numbers = itertools.count()
         self._most_waiting = _TIDY
@@ -91,6 +93,28 @@ class _Line:
         elif self._away and not away:
             _log.warning("an agent takes the services of this process again")
         self._away = away
+
+    async def leave(self, leaving: Sequence[Registration]) -> bool:
+        """Ends the lives of some, and deregisters those that are this instance's; whether the agent has none of them any more."""
+        for registration in leaving:
+            registration.end()
+        for registration in leaving:
+            await registration.settle()
+        async with self._gate:
+            unclear = await self._leave_together(leaving) if len(leaving) > 1 else leaving
+            return all([await registration.leave() for registration in unclear])
+
+    async def _leave_together(self, leaving: Sequence[Registration]) -> list[Registration]:
+        """Those of which it is not known that they are gone."""
+        answers = await self.api.send_together([("GET", registration.path, None) for registration in leaving], _LEAVE)
+        owners = {registration: registration.owner(answer) for registration, answer in zip(leaving, answers)}
+        ours = [registration for registration, owner in owners.items() if owner is State.PRESENT]
+        answers = await self.api.send_together([("PUT", registration.end_path, None) for registration in ours], _LEAVE) if ours else []
+        gone = {registration for registration, owner in owners.items() if owner in (State.ABSENT, State.OUSTED)}
+        gone |= {registration for registration, answer in zip(ours, answers) if answer.status in (200, 404)}
+        for registration in gone:
+            registration.state = State.ABSENT
+        return [registration for registration in leaving if registration not in gone]
 
     def _tidy(self) -> None:
         """Forgets the places that were left behind, of services whose status changes much more often than they are due."""
@@ -134,7 +158,7 @@ class _Line:
         """A beat of each; those that are not taken as they should have a turn by themselves at once."""
         told = [registration.told for registration in due]
         updates = [registration.begin_beat(said) for registration, said in zip(due, told)]
-        answers = await self.api.put_together(updates, max(2.0, min(registration.interval for registration in due)))
+        answers = await self.api.send_together(updates, max(2.0, min(registration.interval for registration in due)))
         for number, registration in enumerate(due):
             taken = number < len(answers) and answers[number].status == 200
             self._plan_next(registration, registration.end_beat(told[number], taken))
@@ -165,6 +189,15 @@ class _Line:
 _lines: weakref.WeakKeyDictionary[AsyncApi, _Line] = weakref.WeakKeyDictionary()
 
 
+async def leave(registrations: Sequence[Registration]) -> bool:
+    """Deregisters them, however many; whether the agents have none of them any more."""
+    lines: dict[_Line, list[Registration]] = {}
+    for registration in registrations:
+        lines.setdefault(_line(registration.settings), []).append(registration)
+    parts = [line.leave(leaving[start : start + _BATCH]) for line, leaving in lines.items() for start in range(0, len(leaving), _BATCH)]
+    return all(await asyncio.gather(*parts))
+
+
 def _line(settings: Settings) -> _Line:
     api = background.api(settings)
     return _lines.get(api) or _lines.setdefault(api, _Line(api))
@@ -192,7 +225,8 @@ class Registration:
         self.state = State.ABSENT
         self.told = (status, excerpt(note, _NOTE_LIMIT))
         self._sent: tuple[str, str] | None = None
-        self._path = segment(self.id, "id")
+        self.path = f"/v1/agent/service/{segment(self.id, 'id')}"
+        self.end_path = f"/v1/agent/service/deregister/{segment(self.id, 'id')}"
         self._updates = tuple(f"/v1/agent/check/update/{segment(check, 'check')}" for check in ttl_checks)
         self._registered_once = False
         self._beats = 0
@@ -224,19 +258,23 @@ class Registration:
         else:
             self._follower = asyncio.ensure_future(self._follow(self.probe))
 
-    async def leave(self) -> bool:
-        """Ends the life, and deregisters if the registration is this instance's; whether the agent has none of it any more."""
+    def end(self) -> None:
+        """There is no next turn."""
         self._ended = True
         if self._follower is not None:
             self._follower.cancel()
+
+    async def settle(self) -> None:
+        """Waits for the end of the turn that goes on: it may be registering at this moment."""
         if self._turning:
-            # It may be registering at this moment.
             self._turned = asyncio.get_running_loop().create_future()
             await self._turned
+
+    async def leave(self) -> bool:
+        """Deregisters if the registration is this instance's; whether the agent has none of it any more."""
         try:
-            async with _line(self.settings).gate:
-                if await self._owner() is State.PRESENT:
-                    await self._put(f"/v1/agent/service/deregister/{self._path}", allow=(404,))
+            if await self._owner() is State.PRESENT:
+                await self._put(self.end_path, allow=(404,))
         except NoAgentError:
             return False
         except ConsulError as error:
@@ -244,6 +282,19 @@ class Registration:
             return False
         self.state = State.ABSENT
         return True
+
+    def owner(self, answer: Answer) -> State | None:
+        """Whose registration the agent has under this id, by its answer to a GET of `path`; `None` where it does not say."""
+        if answer.status == 404:
+            return State.ABSENT
+        try:
+            service = answer.json() if answer.status == 200 else None
+        except ConsulError:
+            service = None
+        if not isinstance(service, dict):
+            return None
+        meta = service.get("Meta")
+        return State.PRESENT if isinstance(meta, dict) and meta.get(NONCE_KEY) == self.nonce else State.OUSTED
 
     # One turn: what has to be said to the agent, and when there will be something to say again.
 
@@ -269,11 +320,11 @@ class Registration:
         owner_is_asked = (self._beats + 1) % _OWNER_BEATS == 0
         return self.state is State.PRESENT and len(self._updates) == 1 and not (self._alone or owner_is_asked or self._ended)
 
-    def begin_beat(self, told: tuple[str, str]) -> tuple[str, str]:
-        """Path and body of a beat that is sent together with others."""
+    def begin_beat(self, told: tuple[str, str]) -> tuple[str, str, str]:
+        """The request of a beat that is sent together with others."""
         self._turning = True
         self._beats += 1
-        return self._updates[0], _update(told)
+        return "PUT", self._updates[0], _update(told)
 
     def end_beat(self, told: tuple[str, str], taken: bool) -> float | None:
         """As `turn`, after the beat was sent. Why one was not taken is found out by a turn of its own."""
@@ -341,13 +392,12 @@ class Registration:
             self._due = time.monotonic() + random.uniform(0, self.interval)  # noqa: S311
 
     async def _owner(self) -> State:
-        """Whose registration the agent has under this id."""
-        answer = await self._ask("GET", f"/v1/agent/service/{self._path}", allow=(404,))
-        if answer.status == 404:
-            return State.ABSENT
-        service = answer.json()
-        meta = service.get("Meta") if isinstance(service, dict) else None
-        return State.PRESENT if isinstance(meta, dict) and meta.get(NONCE_KEY) == self.nonce else State.OUSTED
+        """Whose registration the agent has under this id; raises `ConsulError`."""
+        answer = await self._ask("GET", self.path, allow=(404,))
+        owner = self.owner(answer)
+        if owner is None:
+            raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)
+        return owner
 
     async def _put(self, path: str, body: str | None = None, params: Sequence[tuple[str, Any]] = (), allow: tuple[int, ...] = ()) -> int:
         answer = await self._ask("PUT", path, body, params, allow)

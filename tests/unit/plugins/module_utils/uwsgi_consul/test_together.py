@@ -53,8 +53,8 @@ def put(agents, count, timeout=10.0, times=1):
 
     async def main():
         async with AsyncApi(agents=[getattr(agent, "address", agent) for agent in agents]) as api:
-            updates = [(f"/v1/agent/check/update/{number}", f"body {number}") for number in range(count)]
-            return [[answer.text for answer in await api.put_together(updates, timeout)] for _ in range(times)]
+            updates = [("PUT", f"/v1/agent/check/update/{number}", f"body {number}") for number in range(count)]
+            return [[answer.text for answer in await api.send_together(updates, timeout)] for _ in range(times)]
 
     return asyncio.run(main())
 
@@ -98,7 +98,7 @@ def test_a_path_that_is_none_is_told_before_anything_is_sent(fake_agent):
 
     async def main():
         async with AsyncApi(agents=[agent.address]) as api:
-            await api.put_together([("/v1/a", ""), ("v1 b", "")], 1.0)
+            await api.send_together([("PUT", "/v1/a", ""), ("GET", "v1 b", None)], 1.0)
 
     with pytest.raises(InvalidValueError):
         asyncio.run(main())
