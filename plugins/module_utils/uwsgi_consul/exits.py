@@ -28,11 +28,13 @@ LIMIT = 2.5
 
 _log = logging.getLogger(__name__)
 _registrations: set[Registration] = set()
+_process = os.getpid()
 _earlier_handler: Any = None
 
 
 def add(registration: Registration) -> None:
     """Deregisters it when the process ends."""
+    _belong_to_caller()
     _registrations.add(registration)
     _take_signal()
 
@@ -70,7 +72,17 @@ def _ids(registrations: Sequence[Registration]) -> str:
     return ", ".join(registration.id for registration in registrations[:5]) + (", ..." if len(registrations) > 5 else "")
 
 
+def _belong_to_caller() -> None:
+    """Forgets what the parent of this process has registered."""
+    # Not by os.register_at_fork, for a fork of a program in C need not tell Python of it.
+    global _process
+    if _process != os.getpid():
+        _registrations.clear()
+        _process = os.getpid()
+
+
 def _leave_all() -> None:
+    _belong_to_caller()
     leaving = list(_registrations)
     _registrations.clear()
     if leaving:
@@ -114,4 +126,3 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 atexit.register(_leave_all)
-os.register_at_fork(after_in_child=_registrations.clear)
