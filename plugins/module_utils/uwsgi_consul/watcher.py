@@ -396,11 +396,13 @@ class Watcher:
         """Asks again and again, each time for what has a newer index than the answer before."""
         backoff, resets = Backoff(0.2, 10.0), Backoff(0.1, 10.0)
         moved = True
-        while True:
+        while self._is_wanted(source):
             try:
                 async with self._slots:
                     wait, started = min(self._wait, _WAIT_AFTER_CHANGE if moved else _LONG_WAIT), time.monotonic()
                     answer = await self._get(source.path, source.params, source.index, wait)
+                if not self._is_wanted(source):
+                    return
                 took, last = time.monotonic() - started, source.index
                 self._hear(source.datacenter, answer)
                 if answer.index < last:
@@ -435,7 +437,7 @@ class Watcher:
         """Asks each sentinel for its index, then all watches of the group, and then waits for what comes."""
         backoff = Backoff(0.2, 10.0)
         for sentinel in shared.sentinels:
-            while not sentinel.index:
+            while not sentinel.index and self._is_wanted(sentinel):
                 try:
                     answer = await self._get(sentinel.path, sentinel.params)
                     self._hear(sentinel.datacenter, answer)
@@ -447,9 +449,21 @@ class Watcher:
                     if await self._is_its_own(sentinel.datacenter, error):
                         sentinel.fail(error)
                     await asyncio.sleep(backoff.pause())
+        if self._groups.get(shared.group) is not shared:
+            return
         shared.based = True
         self.ask(shared.members)
         await asyncio.gather(*(self._follow(sentinel) for sentinel in shared.sentinels))
+
+    def _is_wanted(self, source: Query | _Sentinel) -> bool:
+        """Whether the task that asks this is still to follow the source.
+
+        A cancelled one may not have noticed: before Python 3.12 `asyncio.wait_for` forgets it when what is waited for
+        comes at the same moment.
+        """
+        if isinstance(source, _Sentinel):
+            return self._groups.get(source.shared.group) is source.shared
+        return source in self._tasks and self._tasks[source][1] is asyncio.current_task()
 
     def ask(self, queries: Iterable[Query]) -> None:
         """Has them asked without waiting, a few at a time. One that is being asked is asked once more: it may be too late."""
@@ -479,8 +493,9 @@ class Watcher:
             # A server that lags behind could answer as before the change.
             consistency = "default" if self.settings.consistency == "stale" else None
             answer = await self._get(query.path, query.params, consistency=consistency)
-            self._hear(query.datacenter, answer)
-            query.accept(answer)
+            if self._asking.get(query) is asyncio.current_task():
+                self._hear(query.datacenter, answer)
+                query.accept(answer)
         except ConsulError as error:
             retry = True
             if await self._is_its_own(query.datacenter, error):
@@ -547,7 +562,7 @@ class Watcher:
 
     async def _keep(self, link: _Link) -> None:
         """Finds out whether Consul answers for the datacenter, when it was silent or in doubt, and acts on it."""
-        while True:
+        while link.datacenter in self._links and self._links[link.datacenter][0] is link:
             silent = time.monotonic() - link.heard
             if link.away is None and silent < _PROBE_AFTER and not link.doubt.is_set():
                 with contextlib.suppress(asyncio.TimeoutError):

@@ -459,7 +459,8 @@ def test_in_a_worker_what_is_no_item_of_the_plugin_is_passed_over(
     cache = Cache(monkeypatch, discovery._client.settings)
     cache.items["service/web"] = {"instances": None}
     catalog.set("web", entry("asked for"))
-    assert ids(Discovery(discovery._client).get("web")) == ["asked for"]
+    with Discovery(discovery._client) as other:
+        assert ids(other.get("web")) == ["asked for"]
 
 
 def test_many_reads_make_no_threads(discover: Callable[..., Discovery], catalog: Catalog) -> None:
