@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-import sys
 import threading
 from typing import Any, Coroutine, TypeVar
 
+from . import vassal
 from .api import AsyncApi
 from .errors import ConsulError
 from .settings import Settings
@@ -27,7 +27,7 @@ class _Background:
     """The thread of one process, its event loop, and the connections that are used in it."""
 
     def __init__(self) -> None:
-        _refuse_without_threads()
+        _refuse_in_uwsgi()
         self.process = os.getpid()
         self.loop = asyncio.new_event_loop()
         self._apis: dict[Settings, AsyncApi] = {}
@@ -51,7 +51,7 @@ _current: _Background | None = None
 def start(coroutine: Coroutine[Any, Any, _Result]) -> concurrent.futures.Future[_Result]:
     """Starts the coroutine in the background; `asyncio.wrap_future` of the result can be awaited in another event loop.
 
-    Raises `ConsulError` where threads can't run.
+    Raises `ConsulError` where uWSGI lets no thread run, and in its master.
     """
     try:
         return asyncio.run_coroutine_threadsafe(coroutine, _background().loop)
@@ -105,17 +105,15 @@ def _forget_parent() -> None:
 os.register_at_fork(after_in_child=_forget_parent)
 
 
-def _refuse_without_threads() -> None:
-    """Raises `ConsulError` in a uWSGI that lets no thread of Python run beside the requests."""
-    uwsgi = sys.modules.get("uwsgi")
-    options = {_text(name): _text(value) for name, value in getattr(uwsgi, "opt", {}).items()}
-    threads = options.get("threads", "1")
-    if uwsgi is not None and "enable-threads" not in options and threads in ("0", "1"):
+def _refuse_in_uwsgi() -> None:
+    """Raises `ConsulError` in a uWSGI that lets no thread of Python run beside the requests, and in its master."""
+    if vassal.is_master():
+        raise ConsulError(
+            "uWSGI's master can have nothing in the background: workers that it forks while a thread runs may hang for ever",
+            advice="Begin it in the workers: set lazy-apps = true, or use a function with uwsgidecorators.postfork",
+        )
+    if vassal.module() is not None and not vassal.has_threads():
         raise ConsulError(
             "uWSGI runs Python without threads, so nothing can go on in the background",
             advice="Set enable-threads = true in the vassal, or watch the service with the plugin: consul-watch-service",
         )
-
-
-def _text(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

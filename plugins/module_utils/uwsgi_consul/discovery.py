@@ -134,7 +134,10 @@ class Discovery:
         self._failures = Failures()
         self._closed = False
         for name in _listed(watch, "watch", arguments.name):
-            self._service(name, {}).prepare()
+            service = self._service(name, {})
+            # The workers that uWSGI's master forks begin by themselves, when they first ask.
+            if not vassal.is_master():
+                service.prepare()
 
     def __repr__(self) -> str:
         return f"Discovery({self._client.settings!r}, services={sorted({name for name, _options in self._services})})"

@@ -9,6 +9,7 @@ Source: docs/plugin.md, Options
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Tuple
 
@@ -36,6 +37,18 @@ def module() -> Any:
             uwsgi = None
         _found, _looked = uwsgi, True
     return _found
+
+
+def is_master() -> bool:
+    """Whether this is the master of the instance, which loads the app, unless told otherwise, and forks the workers."""
+    uwsgi = module()
+    return uwsgi is not None and uwsgi.masterpid() == os.getpid()
+
+
+def has_threads() -> bool:
+    """Whether threads of Python run beside the requests."""
+    options = {_text(name): _text(value) for name, value in getattr(module(), "opt", {}).items()}
+    return "enable-threads" in options or options.get("threads", "1") not in ("0", "1")
 
 
 def option(name: str) -> list[str]:

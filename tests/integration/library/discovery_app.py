@@ -1,4 +1,4 @@
-"""An app that finds a service by `Discovery`, which knows nothing of the plugin, made before or after the workers are forked."""
+"""An app that finds a service by `Discovery`, which knows nothing of the plugin, made where the app is loaded."""
 
 import json
 import os
@@ -9,8 +9,6 @@ import urllib.parse
 from uwsgi_consul import Discovery
 
 discovery = Discovery(**json.loads(os.environ.get("DISCOVERY", "{}")))
-if os.environ.get("BEFORE_FORK"):
-    discovery.get(os.environ["BEFORE_FORK"])
 
 
 def application(environ, start_response):

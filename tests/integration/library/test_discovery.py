@@ -299,7 +299,9 @@ def test_what_the_plugin_does_not_watch_is_watched_by_each_worker_made_before_th
     consul: Any, serve: Callable[..., Instance], service: str
 ) -> None:
     register(consul, service)
-    instance = serve(consul, {"enable-threads": "true", "consul-watch-service": f"{service}-unused"}, BEFORE_FORK=service)
+    instance = serve(
+        consul, {"enable-threads": "true", "consul-watch-service": f"{service}-unused"}, DISCOVERY=json.dumps({"watch": [service]})
+    )
 
     def workers(count: int) -> set[int]:
         answers = [ask(instance, service) for _ in range(20)]

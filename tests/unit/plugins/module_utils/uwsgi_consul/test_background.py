@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 import types
 
 import pytest
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background, vassal
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConsulError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
 
@@ -97,11 +96,20 @@ def test_a_child_gets_its_own(fake_agent):
     ],
 )
 def test_a_uwsgi_without_threads_is_told(monkeypatch, options, allowed):
-    monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=options))
+    monkeypatch.setattr(vassal, "_found", types.SimpleNamespace(opt=options, masterpid=lambda: 1))
+    monkeypatch.setattr(vassal, "_looked", True)
     monkeypatch.setattr(background, "_current", None)
     if allowed:
         assert background.run(name_of_thread()) == "uwsgi-consul"
         background._current.loop.call_soon_threadsafe(background._current.loop.stop)
         return
     with pytest.raises(ConsulError, match="enable-threads = true"):
+        background.run(name_of_thread())
+
+
+def test_a_master_that_forks_workers_is_told(monkeypatch):
+    monkeypatch.setattr(vassal, "_found", types.SimpleNamespace(opt={"enable-threads": b"true"}, masterpid=os.getpid))
+    monkeypatch.setattr(vassal, "_looked", True)
+    monkeypatch.setattr(background, "_current", None)
+    with pytest.raises(ConsulError, match="lazy-apps = true"):
         background.run(name_of_thread())

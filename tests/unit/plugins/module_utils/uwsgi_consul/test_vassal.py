@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 
 import pytest
@@ -28,6 +29,13 @@ def test_outside_of_uwsgi_nothing_is_given():
     assert vassal.last("consul-cache") is None
     assert not vassal.has_watches()
     assert str(vassal.settings().agents[0]) == "127.0.0.1:8500"
+
+
+@pytest.mark.parametrize(("masterpid", "master"), [(os.getpid(), True), (os.getpid() + 1, False), (0, False)])
+def test_the_master_is_known(monkeypatch, masterpid, master):
+    in_uwsgi(monkeypatch)
+    vassal.module().masterpid = lambda: masterpid
+    assert vassal.is_master() is master
 
 
 def test_the_plugins_word_counts_more_than_uwsgis_own_table(monkeypatch):
