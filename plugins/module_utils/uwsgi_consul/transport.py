@@ -11,7 +11,6 @@ forked after they were used. Neither proxies of the environment nor redirects ar
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import socket
@@ -20,14 +19,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generator, Generic, Protocol, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Generator, Generic, Protocol, TypeVar, Union
 
-from .async_connection import AsyncConnection
 from .connection import Connection, tls_context
 from .errors import NoAgentError
 from .protocol import Answer, Request, excerpt, may_succeed_elsewhere, may_succeed_later
 from .settings import Agent, Settings
 from .wire import AnswerReader, AnswersReader, WireError, request_bytes
+
+if TYPE_CHECKING:
+    from .async_connection import AsyncConnection
 
 # An agent that answers at all takes connections within this many seconds, unless it is the last one to try.
 CONNECT_LIMIT = 2.0
@@ -217,7 +218,13 @@ class AsyncTransport(_Transport):
     """Asks one of the settings' agents, from an event loop; connections are kept for the loop that made them."""
 
     def __init__(self, settings: Settings) -> None:
+        # Loaded here, since it takes as long as all the rest, and programs without an event loop can do without.
+        import asyncio
+
+        from .async_connection import AsyncConnection
+
         super().__init__(settings)
+        self._connection, self._sleep = AsyncConnection, asyncio.sleep
         self._idle: _Idle[AsyncConnection] = _Idle(lambda: (os.getpid(), asyncio.get_running_loop()))
 
     async def send(self, request: Request, timeout: float | None = None) -> Answer:
@@ -232,7 +239,7 @@ class AsyncTransport(_Transport):
                     if isinstance(step, _Ask):
                         outcome = await self._ask(step, request)
                     else:
-                        await asyncio.sleep(step.seconds)
+                        await self._sleep(step.seconds)
                 except _FailedError as failure:
                     outcome = failure
         except StopIteration as end:
@@ -247,7 +254,7 @@ class AsyncTransport(_Transport):
         connection = self._idle.take(step.agent)
         reused = connection is not None
         if connection is None:
-            connection = AsyncConnection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
+            connection = self._connection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
         reader = AnswerReader(self.answer_limit)
         sent = False
         try:
@@ -278,7 +285,7 @@ class AsyncTransport(_Transport):
         reader = AnswersReader(self.answer_limit, len(requests))
         try:
             if connection is None:
-                connection = AsyncConnection(agent, self._tls if agent.tls else None, self.settings.tls_server_name)
+                connection = self._connection(agent, self._tls if agent.tls else None, self.settings.tls_server_name)
                 await connection.connect(deadline)
             data = b"".join(self._bytes(agent, request) for request in requests)
             await connection.exchange(data, reader, deadline, gather=_GATHER * len(requests))

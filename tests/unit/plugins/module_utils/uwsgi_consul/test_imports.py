@@ -45,9 +45,9 @@ def test_the_import_loads_nothing_heavy_and_takes_less_than_60_ms():
     assert min(seconds for _modules, seconds in runs) < 0.060
 
 
-def test_what_asks_consul_itself_does_without_a_library_for_it():
-    modules, _seconds = loaded_by("from uwsgi_consul import Api\nApi()")
-    assert not modules.intersection(("consul", "requests", "click", "rich"))
+def test_what_asks_consul_itself_does_without_a_library_for_it_and_without_an_event_loop():
+    modules, _seconds = loaded_by("from uwsgi_consul import KV, Api\nKV(Api())")
+    assert not modules.intersection(("asyncio", "consul", "http.client", "requests", "click", "rich"))
 
 
 def test_only_files_of_the_package_are_loaded_as_the_package():
