@@ -60,7 +60,7 @@ class Store:
             return self._reply("", 404)
         value, flags, index = self.keys[key]
         found = {"Key": key, "Value": base64.b64encode(value).decode(), "Flags": flags, "LockIndex": 0, "CreateIndex": 1}
-        return self._reply(json.dumps([found | {"ModifyIndex": index}]))
+        return self._reply(json.dumps([{**found, "ModifyIndex": index}]))
 
     def _cas(self, key, query, body):
         def write():
@@ -85,7 +85,7 @@ class Store:
             self.put(cas["Key"], base64.b64decode(cas["Value"]), cas["Flags"])
             self.put(receipt["Key"], base64.b64decode(receipt["Value"]))
             entry = {"Value": None, "Flags": 0, "LockIndex": 0, "CreateIndex": 1, "ModifyIndex": self.index}
-            return self._reply(json.dumps({"Results": [{"KV": entry | {"Key": key["Key"]}} for key in (cas, receipt)], "Errors": None}))
+            return self._reply(json.dumps({"Results": [{"KV": {**entry, "Key": key["Key"]}} for key in (cas, receipt)], "Errors": None}))
 
         return write
 
