@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 
 import consul
@@ -168,7 +167,8 @@ def test_every_request_is_within_the_limits_and_the_order_stays():
     operations = [Operation.set(f"a{number}", b"x" * (number * 977 % 90000)) for number in range(300)]
     packed = transactions.requests(operations, True)
     assert [operation for request in packed for operation in request.operations] == operations
-    for request, following in itertools.pairwise(packed):
+    for position, request in enumerate(packed[:-1]):
+        following = packed[position + 1]
         assert len(request.body) <= transactions.LARGEST_REQUEST
         # Packed well: the first of the next one would not have fitted.
         full = len(request.operations) == transactions.MOST_OPERATIONS
