@@ -28,7 +28,7 @@ from .process import PerProcess
 from .protocol import Answer, segment
 from .services import STATUSES, instance
 from .snapshot_file import SnapshotFile
-from .watch import Snapshot, Watch, forks_later, watch
+from .watch import Snapshot, Watch, watch
 
 # How long the first read waits for Consul, in seconds, when a file knows an answer too.
 _PATIENCE = 2.0
@@ -433,7 +433,7 @@ class _Source:
             if not self._keeps:
                 self._watch.on_change(self._file.write)
             self._keeps = os.getpid()
-            if not forks_later():
+            if not vassal.is_master():
                 background.start(_refresh(self._watch, self._file))
         return self._watch
 

@@ -40,7 +40,7 @@ class _Process:
     def join(self, settings: Settings, path: str, params: Params, decode: Callable[[Answer], Any], known: Snapshot | None = None) -> Query:
         """To be called with the lock."""
         if settings not in self._watchers:
-            self._watchers[settings] = _Still(settings) if forks_later() else Watcher(AsyncApi(settings), background.start)
+            self._watchers[settings] = _Still(settings) if vassal.is_master() else Watcher(AsyncApi(settings), background.start)
         return self._watchers[settings].join(path, params, decode, known)
 
 
@@ -48,7 +48,7 @@ _processes = PerProcess(_Process)
 
 
 class _Still:
-    """Stands in for a watcher in a process whose children do the work: asks once, and needs no thread."""
+    """Stands in for a watcher in uWSGI's master, whose workers do the work: asks once, and needs no thread."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -65,15 +65,6 @@ class _Still:
 
     def leave(self, query: Query) -> None:
         """There is nothing to end."""
-
-
-def forks_later() -> bool:
-    """Whether this is a master of uWSGI, which loads the app and forks its workers afterwards.
-
-    It does so without asking Python: a thread of Python that runs at that moment would leave its locks behind in them.
-    """
-    uwsgi = vassal.module()
-    return hasattr(uwsgi, "masterpid") and uwsgi.masterpid() == os.getpid()
 
 
 class Watch:
