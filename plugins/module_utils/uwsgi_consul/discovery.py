@@ -352,7 +352,8 @@ class _Service:
             except ConsulError:
                 # Another datacenter has not answered yet; its answer will bring us here again.
                 return
-            if not last or last[0] != found or last[0].datacenter != found.datacenter:
+            # None is the same, wherever there is none.
+            if not last or last[0] != found or (found and last[0].datacenter != found.datacenter):
                 last[:] = [found]
                 callback(found)
 
