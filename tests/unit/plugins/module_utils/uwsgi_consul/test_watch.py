@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -504,12 +504,13 @@ def test_a_child_goes_on_by_itself_with_what_its_parent_knew(start: Callable[...
             code = 0 if first == 1 else 2
         finally:
             os._exit(code)
+    # A child that fails says nothing.
+    os.close(write)
     os.read(read, 1)
     store.set(2)
     assert os.waitpid(child, 0)[1] == 0
     wait_for("the change", lambda: watched.get().value == 2)
     os.close(read)
-    os.close(write)
 
 
 def test_a_master_of_uwsgi_asks_once_and_its_children_go_on(
@@ -517,6 +518,7 @@ def test_a_master_of_uwsgi_asks_once_and_its_children_go_on(
 ) -> None:
     class Uwsgi:
         master = os.getpid()
+        opt: ClassVar[dict[str, bytes]] = {"enable-threads": b"true"}
 
         def masterpid(self) -> int:
             return self.master
@@ -542,6 +544,8 @@ def test_a_master_of_uwsgi_asks_once_and_its_children_go_on(
             code = 0 if first == 1 else 2
         finally:
             os._exit(code)
+    # A child that fails says nothing.
+    os.close(write)
     os.read(read, 1)
     store.set(2)
     assert os.waitpid(child, 0)[1] == 0
@@ -550,7 +554,6 @@ def test_a_master_of_uwsgi_asks_once_and_its_children_go_on(
     with pytest.raises(PermissionDeniedError):
         start("/v1/kv/other").get()
     os.close(read)
-    os.close(write)
 
 
 def test_a_fork_in_the_middle_of_everything_locks_nobody_out(start: Callable[..., Watch], store: Store) -> None:
