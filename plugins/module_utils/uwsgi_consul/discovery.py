@@ -352,7 +352,8 @@ class _Service:
             except ConsulError:
                 # Another datacenter has not answered yet; its answer will bring us here again.
                 return
-            if not last or last[0] != found or last[0].datacenter != found.datacenter:
+            # None is the same, wherever there is none.
+            if not last or last[0] != found or (found and last[0].datacenter != found.datacenter):
                 last[:] = [found]
                 callback(found)
 
@@ -433,7 +434,8 @@ class _Source:
             if not self._keeps:
                 self._watch.on_change(self._file.write)
             self._keeps = os.getpid()
-            background.start(_refresh(self._watch, self._file))
+            if not vassal.is_master():
+                background.start(_refresh(self._watch, self._file))
         return self._watch
 
     def close(self) -> None:

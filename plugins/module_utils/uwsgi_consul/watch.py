@@ -17,9 +17,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import arguments, background
+from . import arguments, background, vassal
 from .api import Api, AsyncApi
-from .errors import InvalidValueError, NoAgentError
+from .errors import ConsulError, InvalidValueError, NoAgentError
 from .listener import Listener
 from .process import PerProcess
 from .protocol import Answer, build_request
@@ -35,16 +35,36 @@ class _Process:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self._watchers: dict[Settings, Watcher] = {}
+        self._watchers: dict[Settings, Watcher | _Still] = {}
 
     def join(self, settings: Settings, path: str, params: Params, decode: Callable[[Answer], Any], known: Snapshot | None = None) -> Query:
         """To be called with the lock."""
         if settings not in self._watchers:
-            self._watchers[settings] = Watcher(AsyncApi(settings), background.start)
+            self._watchers[settings] = _Still(settings) if vassal.is_master() else Watcher(AsyncApi(settings), background.start)
         return self._watchers[settings].join(path, params, decode, known)
 
 
 _processes = PerProcess(_Process)
+
+
+class _Still:
+    """Stands in for a watcher in uWSGI's master, whose workers do the work: asks once, and needs no thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def join(self, path: str, params: Params, decode: Callable[[Answer], Any], known: Snapshot | None) -> Query:
+        """A query that has its answer, or the error that came in its place."""
+        query = Query(self, path, params, decode, known)
+        try:
+            with Api(self.settings) as api:
+                query.accept(api.request("GET", path, params, allow=(404,)))
+        except ConsulError as error:
+            query.lose(error)
+        return query
+
+    def leave(self, query: Query) -> None:
+        """There is nothing to end."""
 
 
 class Watch:
@@ -94,7 +114,9 @@ class Watch:
         listener = Listener(arguments.function(callback, "on_change"))
         query = self._of_this_process()
         self._listeners.append(listener)
-        query.add_listener(listener.tell)
+        # Callbacks are for the children.
+        if not isinstance(query.watcher, _Still):
+            query.add_listener(listener.tell)
 
     def close(self) -> None:
         """Ends the watch: no callback begins any more, and the request is dropped unless an equal watch needs it.
@@ -142,8 +164,9 @@ class Watch:
         self._listeners = [Listener(listener.callback) for listener in self._listeners]
         if not self._closed:
             self._query = process.join(self._settings, inherited.path, inherited.params, inherited.decode, inherited.snapshot)
+            told = None if isinstance(inherited.watcher, _Still) else inherited.snapshot
             for listener in self._listeners:
-                self._query.add_listener(listener.tell, told=inherited.snapshot)
+                self._query.add_listener(listener.tell, told=told)
         self._process = os.getpid()
 
 

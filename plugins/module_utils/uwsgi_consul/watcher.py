@@ -19,12 +19,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Coroutine, Hashable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from .api import AsyncApi
 from .errors import BadAnswerError, ConsulError, RequestError, ServerError
 from .pace import Backoff, Pace
 from .protocol import Answer, excerpt
+from .settings import Settings
 from .sharing import Group, Params, choose_direct, group_of, sentinels_of, service_of, troubles
 from .turns import Turns
 
@@ -71,10 +72,18 @@ class Snapshot:
         return max(0.0, time.time() - self.confirmed)
 
 
+class Asker(Protocol):
+    """Who asks a query, until `leave`."""
+
+    settings: Settings
+
+    def leave(self, query: Query) -> None: ...
+
+
 class Query:
     """One request and its newest answer, for any number of watches that are equal."""
 
-    def __init__(self, watcher: Watcher, path: str, params: Params, decode: Callable[[Answer], Any], known: Snapshot | None) -> None:
+    def __init__(self, watcher: Asker, path: str, params: Params, decode: Callable[[Answer], Any], known: Snapshot | None) -> None:
         self.watcher, self.path, self.params, self.decode = watcher, path, params, decode
         self.asked = f"GET {path}"
         self.datacenter = dict(params).get("dc") or watcher.settings.datacenter or ""

@@ -9,6 +9,9 @@ import urllib.parse
 from uwsgi_consul import Discovery
 
 discovery = Discovery(**json.loads(os.environ.get("DISCOVERY", "{}")))
+if os.environ.get("BEFORE_FORK"):
+    discovery.get(os.environ["BEFORE_FORK"])
+threads_of_master = [thread.name for thread in threading.enumerate()]
 
 
 def application(environ, start_response):
@@ -21,6 +24,7 @@ def application(environ, start_response):
         answer = {"raised": type(error).__name__, "text": str(error)}
     answer["seconds"] = time.perf_counter() - begun
     answer["threads"] = [thread.name for thread in threading.enumerate()]
+    answer["threads_of_master"] = threads_of_master
     answer["worker"] = os.getpid()
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(answer).encode()]

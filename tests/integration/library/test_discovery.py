@@ -300,7 +300,10 @@ def test_what_the_plugin_does_not_watch_is_watched_by_each_worker_made_before_th
 ) -> None:
     register(consul, service)
     instance = serve(
-        consul, {"enable-threads": "true", "consul-watch-service": f"{service}-unused"}, DISCOVERY=json.dumps({"watch": [service]})
+        consul,
+        {"enable-threads": "true", "consul-watch-service": f"{service}-unused"},
+        DISCOVERY=json.dumps({"watch": [service]}),
+        BEFORE_FORK=service,
     )
 
     def workers(count: int) -> set[int]:
@@ -308,5 +311,9 @@ def test_what_the_plugin_does_not_watch_is_watched_by_each_worker_made_before_th
         return {answer["worker"] for answer in answers} if all(len(answer["ids"]) == count for answer in answers) else set()
 
     assert workers(1)
+    answer = ask(instance, service)
+    assert "uwsgi-consul" in answer["threads"]
+    # uWSGI forks without asking Python: a thread that holds a lock at that moment would hold it in the workers for ever.
+    assert "uwsgi-consul" not in answer["threads_of_master"]
     register(consul, service, 2)
     wait_for("the change", lambda: workers(2))

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -27,6 +27,8 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     PermissionDeniedError,
     watcher,
 )
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import watch as watch_module
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.process import PerProcess
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.watch import MAX_CONNECTIONS, Snapshot, Watch, watch
 
 PATH = "/v1/kv/app"
@@ -502,12 +504,56 @@ def test_a_child_goes_on_by_itself_with_what_its_parent_knew(start: Callable[...
             code = 0 if first == 1 else 2
         finally:
             os._exit(code)
+    # A child that fails says nothing.
+    os.close(write)
     os.read(read, 1)
     store.set(2)
     assert os.waitpid(child, 0)[1] == 0
     wait_for("the change", lambda: watched.get().value == 2)
     os.close(read)
+
+
+def test_a_master_of_uwsgi_asks_once_and_its_children_go_on(
+    start: Callable[..., Watch], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Uwsgi:
+        master = os.getpid()
+        opt: ClassVar[dict[str, bytes]] = {"enable-threads": b"true"}
+
+        def masterpid(self) -> int:
+            return self.master
+
+    monkeypatch.setattr(watch_module.vassal, "module", Uwsgi)
+    monkeypatch.setattr(watch_module, "_processes", PerProcess(watch_module._Process))
+    told: list[Any] = []
+    before = sorted(thread.name for thread in threading.enumerate())
+    watched = start(on_change=lambda snapshot: told.append(snapshot.value))
+    assert watched.get().value == 1
+    assert len(store.asked) == 1
+    assert sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("uwsgi-consul")) == [
+        name for name in before if name.startswith("uwsgi-consul")
+    ]
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            first = watched.get().value
+            os.write(write, b"x")
+            wait_for("the change", lambda: watched.get().value == 2 and told[-1:] == [2])
+            code = 0 if first == 1 else 2
+        finally:
+            os._exit(code)
+    # A child that fails says nothing.
     os.close(write)
+    os.read(read, 1)
+    store.set(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert not told
+    store.instead = lambda _received: store.reply("denied", status=403)
+    with pytest.raises(PermissionDeniedError):
+        start("/v1/kv/other").get()
+    os.close(read)
 
 
 def test_a_fork_in_the_middle_of_everything_locks_nobody_out(start: Callable[..., Watch], store: Store) -> None:
