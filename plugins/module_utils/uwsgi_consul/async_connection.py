@@ -105,9 +105,9 @@ class AsyncConnection(asyncio.Protocol):
             else:
                 self._succeed()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._fail(error or ConnectionResetError("connection reset by peer"))
+        self._fail(exc or ConnectionResetError("connection reset by peer"))
 
     def _succeed(self) -> None:
         if self._answered is not None and not self._answered.done():

@@ -250,10 +250,11 @@ def _headers(headers: object) -> dict[str, list[str]]:
 def _url(url: object) -> Any:
     try:
         parts = urlsplit(arguments.name(url, "url"))
-        _ = parts.port
+        if parts.port == 0:
+            raise ValueError
+        return parts
     except ValueError:
         raise InvalidValueError(f"url: {arguments.shown(url)} is no URL such as http://127.0.0.1:8000/health") from None
-    return parts
 
 
 def _host_and_port(address: object, what: str = "address") -> str:

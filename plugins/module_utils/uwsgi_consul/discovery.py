@@ -327,21 +327,20 @@ class _Service:
             return self._read(self._sources[0], max_stale, timeout)
         self.prepare()
         nothing: Instances | None = None
-        failure: ConsulError | None = None
+        failures: list[ConsulError] = []
         deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
         for source in self._sources:
             try:
                 found = self._read(source, max_stale, max(0.0, deadline - time.monotonic()))
             except ConsulError as error:
-                failure = failure or error
+                failures.append(error)
                 continue
             if found:
                 return found
             nothing = found if nothing is None else nothing
         if nothing is not None:
             return nothing
-        assert failure is not None  # noqa: S101
-        raise failure
+        raise failures[0]
 
     def on_change(self, callback: Callable[[Instances], object], max_stale: float | None) -> None:
         last: list[Instances] = []

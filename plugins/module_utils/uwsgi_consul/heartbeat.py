@@ -102,7 +102,8 @@ class _Line:
             await registration.settle()
         async with self._gate:
             unclear = await self._leave_together(leaving) if len(leaving) > 1 else leaving
-            return all([await registration.leave() for registration in unclear])
+            left = [await registration.leave() for registration in unclear]
+            return all(left)
 
     async def _leave_together(self, leaving: Sequence[Registration]) -> list[Registration]:
         """Those of which it is not known that they are gone."""

@@ -13,6 +13,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import Any
 
 from . import arguments, keys
@@ -283,7 +284,7 @@ class Request:
         results: list[Any] = []
         for operation in self.operations:
             if operation.verb == "get-tree":
-                results.append([next(rest) for _ in range(in_tree)])
+                results.append(list(islice(rest, in_tree)))
             elif operation.verb in _SILENT:
                 results.append(None)
             else:
@@ -353,7 +354,9 @@ def _packed(checked: Sequence[tuple[Operation, bytes]]) -> Iterator[Request]:
                 break
             end += 1
         taken = checked[first:end]
-        yield Request(first, tuple(operation for operation, _ in taken), b"[" + b",".join(encoded for _, encoded in taken) + b"]")
+        yield Request(
+            first, tuple(operation for operation, _encoded in taken), b"[" + b",".join(encoded for _operation, encoded in taken) + b"]"
+        )
         first = end
 
 

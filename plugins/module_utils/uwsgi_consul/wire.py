@@ -42,8 +42,8 @@ class Headers(Mapping[str, str]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._values
 
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        return self._values.get(name.lower(), default)
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        return self._values.get(key.lower(), default)
 
     def __repr__(self) -> str:
         return f"Headers({self._values!r})"
@@ -152,7 +152,7 @@ class AnswerReader:
         line = self._line()
         if line is None:
             return False
-        size = line.split(b";")[0].strip()
+        size = line.split(b";", maxsplit=1)[0].strip()
         if not re.fullmatch(rb"[0-9a-fA-F]{1,12}", size):
             raise WireError("its answer can't be read: a chunk without its size")
         self._left = self._judge(len(self._content) + int(size, 16)) - len(self._content)
