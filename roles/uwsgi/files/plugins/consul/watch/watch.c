@@ -251,6 +251,19 @@ static void succeeded(struct consul_watch *watch, const struct consul_answer *an
 	log_recovery(watch);
 }
 
+/* An agent that loses its servers may answer a query that waits by a lower index and nothing at all; so may one whose servers
+ * got an older state back. Only an answer that waits for nothing tells what is true. */
+static bool went_back(const struct consul_watch *watch, const struct consul_answer *answer)
+{
+	return watch->waiting && watch->config->kind != CONSUL_WATCH_QUERY && answer->index < watch->index;
+}
+
+static void ask_anew(struct consul_watch *watch)
+{
+	watch->index = 0;
+	watch->due = consul_now() + pause(watch, false, consul_now(), 0);
+}
+
 static bool is_good(const struct consul_watch *watch, const struct consul_answer *answer)
 {
 	return answer->status == 200 || (answer->status == 404 && watch->config->kind == CONSUL_WATCH_KV);
@@ -281,7 +294,9 @@ static void answered(void *context, const struct consul_answer *answer)
 	watch->call = NULL;
 	watch->watching->large |= answer->length >= LARGE_BYTES;
 	watch->agent = consul_client_agent(watch->watching->client);
-	if (is_good(watch, answer))
+	if (is_good(watch, answer) && went_back(watch, answer))
+		ask_anew(watch);
+	else if (is_good(watch, answer))
 		take(watch, answer);
 	else
 		failed(watch, answer, NULL);
