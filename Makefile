@@ -47,7 +47,7 @@ lint: venv
 	ruff format --check
 	yamllint --strict .
 	mypy
-	shellcheck --external-sources .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/demo \
+	shellcheck --external-sources .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/consul.bash tests/run/demo \
 		tests/run/fuzz tests/run/python38 tests/run/sanity tests/run/wheel
 	ansible-lint --offline
 	antsibull-changelog lint
