@@ -69,6 +69,10 @@ class Connection:
             self._socket.close()
             self._socket = None
 
+    def __del__(self) -> None:
+        # A client may be dropped without an end: the socket would warn of that.
+        self.discard()
+
 
 def left(deadline: float) -> float:
     """Seconds up to the deadline; raises `TimeoutError` when there are none."""

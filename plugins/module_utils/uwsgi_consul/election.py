@@ -106,13 +106,20 @@ class Election:
     def resign(self) -> None:
         """Stands no more. A leader leads no more at once, and the next one can as soon as `on_loss` has returned, or half of the lease has
         passed. In a forked child nothing happens."""
+        campaign = self._stop()
+        if campaign is not None:
+            campaign.end()
+
+    def _stop(self) -> _Campaign | None:
+        """Stands and leads no more; returns what has yet to free the key."""
         if self._process != os.getpid():
-            return
+            return None
         with self._guard:
             campaign, self._campaign = self._campaign, None
             _standing.get().discard(self)
         if campaign is not None:
             campaign.stop()
+        return campaign
 
     @property
     def is_leader(self) -> bool:
@@ -219,6 +226,9 @@ class _Campaign:
             self._calls.finish(lease.seconds / 2)
         with self._changed:
             self._changed.notify_all()
+
+    def end(self) -> None:
+        """Frees the key, and waits for that as long as the client's time-out."""
         with contextlib.suppress(ConsulError):
             background.run(self._end())
 
@@ -313,9 +323,10 @@ def _myself() -> bytes:
 
 
 def _resign_at_exit() -> None:
+    # Their keys are freed afterwards, with all that the process holds, for as long as an exit may take.
     for election in list(_standing.get()):
         with contextlib.suppress(Exception):
-            election.resign()
+            election._stop()
 
 
 atexit.register(_resign_at_exit)

@@ -29,7 +29,10 @@ class ConsulError(Exception):
     def __str__(self) -> str:
         asked = " of ".join(part for part in (self.asked, self.agent) if part)
         text = f"{asked}: {self.problem}" if asked else self.problem
-        return f"{text}. {self.advice}" if self.advice else text
+        if not self.advice:
+            return text
+        # Consul's own texts end as they like.
+        return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} {self.advice}"
 
 
 class InvalidValueError(ConsulError, ValueError):

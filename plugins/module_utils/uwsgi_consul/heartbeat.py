@@ -338,12 +338,13 @@ class Registration:
     def _end_turn(self, told: tuple[str, str], error: ConsulError | None) -> float | None:
         self._turning = self._alone = False
         self._let_leave()
-        if not self.first.done():
+        first = not self.first.done()
+        if first:
             self.first.set_result(error)
         if self._ended:
             return None
         if error is not None:
-            return self._failed(error)
+            return self._failed(error, first)
         self._succeeded()
         self._sent = told
         return 0.0 if self.told[0] != told[0] else self._until_due()
@@ -434,11 +435,13 @@ class Registration:
         """When the beat is sent that is due: a little earlier, together with others."""
         return math.floor(self._due / _TICK) * _TICK if self.interval > 4 * _TICK else self._due
 
-    def _failed(self, error: ConsulError) -> float:
+    def _failed(self, error: ConsulError, first: bool) -> float:
         kind = type(error)
-        if kind is not self._trouble and kind is not NoAgentError:
-            _log.warning("service %s: Consul does not take it, and is asked again until it does: %s", self.id, error)
-        self._trouble = kind
+        # Who registers is told of the first failure, and may end it all: what is said is that it is tried again, if it is.
+        if not first:
+            if kind is not self._trouble and kind is not NoAgentError:
+                _log.warning("service %s: Consul does not take it, and is asked again until it does: %s", self.id, error)
+            self._trouble = kind
         self._failures += 1
         pause = min(_FIRST_PAUSE * 2.0 ** min(self._failures - 1, 20), self.interval)
         return pause * random.uniform(0.5, 1.0)  # noqa: S311

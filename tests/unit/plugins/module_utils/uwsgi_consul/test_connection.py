@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import ipaddress
 import ssl
 import subprocess
+import warnings
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.connection import tls_context
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import InvalidValueError, NoAgentError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import build_request
@@ -130,7 +133,7 @@ def test_an_agent_that_verifies_its_clients(tls_agent, certificates):
 
 
 def test_http_where_tls_is_asked_for(fake_agent):
-    with pytest.raises(NoAgentError, match="it does not speak TLS: is it http:// there"):
+    with pytest.raises(NoAgentError, match=r"it does not speak TLS: is it http:// there\? Is an agent running there"):
         send(fake_agent(), validate_certs=False)
 
 
@@ -148,3 +151,12 @@ def test_files_that_cannot_be_used_are_named(certificates, options, message):
     options = {name: value if value.startswith("/") else str(certificates / value) for name, value in options.items()}
     with pytest.raises(InvalidValueError, match=message):
         tls_context(Settings.resolve(environ={}, **options))
+
+
+def test_a_client_may_be_dropped_without_an_end(fake_agent, reply):
+    agent = fake_agent(lambda _received: reply(b'"10.0.0.1:8300"'))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert Api(agents=[agent.address]).request("GET", "/v1/status/leader").json() == "10.0.0.1:8300"
+        gc.collect()
+    assert [str(warning.message) for warning in told if issubclass(warning.category, ResourceWarning)] == []

@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import claim
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import election as elections
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.election import Calls, Election
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConsulError, InvalidValueError
@@ -163,6 +165,34 @@ def test_a_child_does_not_lead(store, api):
             os._exit(1 if led else 0)
         assert os.waitpid(child, 0)[1] == 0
         assert election.is_leader
+
+
+def test_an_exit_frees_the_keys(store, api):
+    standing = [Election(name, client=api) for name in ("e", "f")]
+    for election in standing:
+        election.stand()
+        assert election.wait(10)
+    elections._resign_at_exit()
+    assert not any(election.is_leader for election in standing)
+    claim._release_at_exit()
+    assert store.sessions == {}
+
+
+def test_an_exit_does_not_wait_for_each_election_while_the_agent_hangs(store, fake_agent):
+    api = Api(agents=[fake_agent(store).address], timeout=30)
+    for name in ("e", "f"):
+        election = Election(name, client=api)
+        election.stand()
+        assert election.wait(10)
+    over = threading.Event()
+    store.fault = lambda _request: over.wait(60) and None
+    try:
+        began = time.monotonic()
+        elections._resign_at_exit()
+        claim._release_at_exit()
+        assert time.monotonic() - began < 15
+    finally:
+        over.set()
 
 
 def test_what_others_store_is_no_leader(store, api):

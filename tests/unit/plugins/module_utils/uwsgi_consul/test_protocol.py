@@ -109,6 +109,7 @@ def test_names_that_are_none(name):
         (409, "conflict", errors.BadRequestError, "409 conflict"),
         (401, "ACL support disabled", errors.PermissionDeniedError, "ACLs are switched off"),
         (403, "Permission denied: lacks 'service:read'", errors.PermissionDeniedError, "No token was given: give one with that permission"),
+        (403, "A token is used implicitly.", errors.PermissionDeniedError, "is used implicitly. No token was given"),
         (403, "ACL not found", errors.PermissionDeniedError, "does not know the token"),
         (404, "", errors.NotFoundError, "404"),
         (429, "slow down", errors.ServerError, "429 slow down"),

@@ -465,13 +465,14 @@ def test_a_service_without_a_check_to_feed_comes_back_too(make, registry, monkey
 
 
 @pytest.mark.parametrize(("status", "error"), [(400, BadRequestError), (403, PermissionDeniedError)])
-def test_what_is_wrong_in_itself_is_raised_and_not_tried_again(make, registry, agent, reply, status, error):
+def test_what_is_wrong_in_itself_is_raised_and_not_tried_again(make, registry, agent, reply, caplog, status, error):
     registry.fault = lambda received: reply("no", status) if "register?" in received.target else None
     service = make()
     with pytest.raises(error), service:
         pytest.fail("it was entered")
     time.sleep(0.3)
     assert len(asked(agent, part="register?")) == 1
+    assert lines(caplog) == []
     registry.fault = lambda _received: None
     assert service.register()
 
