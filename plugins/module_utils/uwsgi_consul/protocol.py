@@ -226,9 +226,16 @@ def is_passing(status: int, text: str) -> bool:
 def check(answer: Answer, request: Request, allow: Collection[int] = ()) -> Answer:
     """The answer if it is a success or of a status in *allow*; else raises the error that says what to do."""
     status = answer.status
-    if 200 <= status < 300 or status in allow:
+    if 200 <= status < 300 or (status in allow and not _is_missing_page(answer, request)):
         return answer
     said = request.redact(excerpt(answer.text))
+    if _is_missing_page(answer, request):
+        raise BadAnswerError(
+            "answered 404 without an index, as Consul does for no key, so what answers there is no agent",
+            asked=answer.asked,
+            agent=answer.agent,
+            advice="Give the address of an agent's HTTP API",
+        )
     if status < 400:
         raise BadAnswerError(
             f"answered by a redirect ({status}), which is never followed, for it could carry the token elsewhere",
@@ -249,6 +256,16 @@ def check(answer: Answer, request: Request, allow: Collection[int] = ()) -> Answ
         elif "No cluster leader" in answer.text:
             advice = "The datacenter has no leader: are most of its servers up (consul operator raft list-peers)?"
     raise kind(f"{status} {said}".rstrip(), asked=answer.asked, agent=answer.agent, advice=advice, status=status, answer=said)
+
+
+def _is_missing_page(answer: Answer, request: Request) -> bool:
+    """Whether a key seems to be missing because some other web server answers, that has no such page."""
+    return (
+        answer.status == 404
+        and request.method == "GET"
+        and request.target.startswith("/v1/kv/")
+        and answer.headers["X-Consul-Index"] is None
+    )
 
 
 def excerpt(text: str, length: int = 300) -> str:

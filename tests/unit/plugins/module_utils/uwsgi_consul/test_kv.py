@@ -52,6 +52,13 @@ def test_an_empty_value_is_no_missing_one(kv, reply):
     assert kv(reply(json.dumps([item("k", None)])))[0].get("k")["value"] == b""
 
 
+def test_a_web_server_without_such_a_page_is_no_consul_without_such_a_key(kv):
+    store, _agent = kv(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found")
+    for call in (lambda: store.get("a"), lambda: store.tree("a/"), lambda: store.keys("a/")):
+        with pytest.raises(errors.BadAnswerError, match="what answers there is no agent"):
+            call()
+
+
 def test_what_is_not_there(kv, reply):
     store, _agent = kv(reply("", 404))
     assert store.get("none") is None
