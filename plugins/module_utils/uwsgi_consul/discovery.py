@@ -359,7 +359,8 @@ class _Service:
         listener = Listener(compare)
         self._listeners.append(listener)
         for source in self._sources:
-            source.watch().on_change(listener.tell)
+            # One source calls in order by itself, and knows in a child what was delivered.
+            source.watch().on_change(listener.tell if len(self._sources) > 1 else compare)
 
     def close(self) -> None:
         for listener in self._listeners:

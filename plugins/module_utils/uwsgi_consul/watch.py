@@ -161,12 +161,13 @@ class Watch:
 
     def _go_on(self, process: _Process) -> None:
         inherited = self._query
-        self._listeners = [Listener(listener.callback) for listener in self._listeners]
+        before = self._listeners
+        self._listeners = [Listener(listener.callback) for listener in before]
         if not self._closed:
             self._query = process.join(self._settings, inherited.path, inherited.params, inherited.decode, inherited.snapshot)
-            told = None if isinstance(inherited.watcher, _Still) else inherited.snapshot
-            for listener in self._listeners:
-                self._query.add_listener(listener.tell, told=told)
+            for former, listener in zip(before, self._listeners):
+                # What the parent was just being told it has not finished in this child's memory.
+                self._query.add_listener(listener.tell, told=former.delivered)
         self._process = os.getpid()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -320,6 +321,43 @@ def test_an_event_loop_is_not_held_up(discover: Callable[..., Discovery], catalo
         assert (await discovery.choose_async("web", by="nearest"))["id"] == "a"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("datacenters", [None, ["dc1", "dc2"]], ids=["one datacenter", "two"])
+def test_a_child_is_told_of_changes_though_its_parent_was_being_told_at_the_fork(
+    discover: Callable[..., Discovery], catalog: Catalog, datacenters: list[str] | None
+) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+    told: list[list[str]] = []
+
+    def slow(found: Instances) -> None:
+        busy.set()
+        if os.getpid() == parent:
+            go_on.wait(30)
+        told.append(ids(found))
+
+    parent = os.getpid()
+    discovery = discover(datacenters=datacenters)
+    discovery.on_change("web", slow)
+    assert busy.wait(20)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            discovery.get("web")
+            os.write(write, b"x")
+            wait_for("the change", lambda: ["new"] in told)
+            code = 0
+        finally:
+            os._exit(code)
+    os.read(read, 1)
+    catalog.set("web", entry("new"), datacenter=datacenters[0] if datacenters else "")
+    ended = os.waitpid(child, 0)[1]
+    go_on.set()
+    os.close(read)
+    os.close(write)
+    assert ended == 0
 
 
 def test_names_are_fetched_at_the_same_time(discover: Callable[..., Discovery], catalog: Catalog) -> None:

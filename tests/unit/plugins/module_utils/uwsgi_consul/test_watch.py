@@ -556,6 +556,47 @@ def test_a_master_of_uwsgi_asks_once_and_its_children_go_on(
     os.close(read)
 
 
+def test_a_child_is_told_what_its_parent_was_just_being_told(start: Callable[..., Watch], store: Store) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+    told: list[Any] = []
+
+    def slow(snapshot: Snapshot) -> None:
+        busy.set()
+        if os.getpid() == parent:
+            go_on.wait(30)
+        told.append(snapshot.value)
+
+    parent = os.getpid()
+    watched = start(on_change=slow)
+    assert busy.wait(20)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            watched.get()
+            wait_for("the call", lambda: told == [1])
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    go_on.set()
+    wait_for("the call", lambda: told == [1])
+
+
+def test_a_callback_that_exits_is_called_again(start: Callable[..., Watch], store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Any] = []
+
+    def leave(snapshot: Snapshot) -> None:
+        told.append(snapshot.value)
+        sys.exit(3)
+
+    start(on_change=leave)
+    wait_for("the first call", lambda: told == [1])
+    wait_for("the line in the log", lambda: "SystemExit: 3" in caplog.text)
+    store.set(2)
+    wait_for("the next call", lambda: told == [1, 2])
+
+
 def test_a_fork_in_the_middle_of_everything_locks_nobody_out(start: Callable[..., Watch], store: Store) -> None:
     stop = threading.Event()
 
