@@ -566,7 +566,7 @@ class Watcher:
 
     def _begin_anew(self, link: _Link) -> None:
         link.beginning = False
-        if link.datacenter in self._links and self._links[link.datacenter][0] is link:
+        if self._is_kept(link):
             self._give_up(link.datacenter)
             self._arrange()
 
@@ -581,6 +581,9 @@ class Watcher:
     def _of(self, datacenter: str) -> list[Query]:
         with self._lock:
             return [query for query in self._queries.values() if query.datacenter == datacenter]
+
+    def _is_kept(self, link: _Link) -> bool:
+        return link.datacenter in self._links and self._links[link.datacenter][0] is link
 
     async def _is_its_own(self, datacenter: str, error: ConsulError) -> bool:
         """Whether the error is of that request alone. If it is not, Consul is away, and whoever asks this is cancelled."""
@@ -597,7 +600,8 @@ class Watcher:
 
     async def _keep(self, link: _Link) -> None:
         """Finds out whether Consul answers for the datacenter, when it was silent or in doubt, and acts on it."""
-        while link.datacenter in self._links and self._links[link.datacenter][0] is link:
+        # To be cancelled is not enough: `asyncio.wait_for` may overlook it before Python 3.12.
+        while self._is_kept(link):
             silent = time.monotonic() - link.heard
             if link.away is None and silent < _PROBE_AFTER and not link.doubt.is_set():
                 with contextlib.suppress(asyncio.TimeoutError):

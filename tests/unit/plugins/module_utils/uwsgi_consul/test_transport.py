@@ -16,7 +16,7 @@ from collections import Counter
 
 import pytest
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import connection, transport
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import async_connection, connection, transport
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoAgentError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import build_request
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
@@ -404,6 +404,19 @@ def test_event_loops_that_live_at_the_same_time_have_each_their_own_connections(
             # An aborted connection is closed by the loop's next turn.
             loop.run_until_complete(asyncio.sleep(0))
             loop.close()
+
+
+def test_who_is_cancelled_in_the_moment_of_the_result_is_cancelled():
+    async def main():
+        result = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(async_connection._by(time.monotonic() + 60, result))
+        await asyncio.sleep(0.01)
+        result.set_result(None)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
 
 
 def test_a_unix_socket(fake_agent, tmp_path):
