@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generator, Generic, Protocol, TypeVar, Union
 
-from .connection import Connection, tls_context
+from .connection import Certificates, Connection
 from .errors import NoAgentError
 from .protocol import Answer, Request, excerpt, may_succeed_elsewhere, may_succeed_later
 from .settings import Agent, Settings
@@ -80,9 +80,7 @@ class _Transport:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._preferred = 0
-        self._tls: ssl.SSLContext | None = None
-        if any(agent.tls for agent in settings.agents):
-            self._tls = tls_context(settings)
+        self._certificates = Certificates(settings) if any(agent.tls for agent in settings.agents) else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings!r})"
@@ -144,6 +142,9 @@ class _Transport:
             last = outcome
         return last
 
+    def _tls(self, agent: Agent) -> ssl.SSLContext | None:
+        return self._certificates.context() if self._certificates and agent.tls else None
+
     def _bytes(self, agent: Agent, request: Request) -> bytes:
         host = "localhost" if agent.socket else f"[{agent.host}]" if ":" in agent.host else agent.host
         headers = {
@@ -195,7 +196,7 @@ class Transport(_Transport):
         connection = self._idle.take(step.agent)
         reused = connection is not None
         if connection is None:
-            connection = Connection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
+            connection = Connection(step.agent, self._tls(step.agent), self.settings.tls_server_name)
         reader = AnswerReader(self.answer_limit)
         sent = False
         try:
@@ -256,7 +257,7 @@ class AsyncTransport(_Transport):
         connection = self._idle.take(step.agent)
         reused = connection is not None
         if connection is None:
-            connection = self._connection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
+            connection = self._connection(step.agent, self._tls(step.agent), self.settings.tls_server_name)
         reader = AnswerReader(self.answer_limit)
         sent = False
         try:
@@ -287,7 +288,7 @@ class AsyncTransport(_Transport):
         reader = AnswersReader(self.answer_limit, len(requests))
         try:
             if connection is None:
-                connection = self._connection(agent, self._tls if agent.tls else None, self.settings.tls_server_name)
+                connection = self._connection(agent, self._tls(agent), self.settings.tls_server_name)
                 await connection.connect(deadline)
             data = b"".join(self._bytes(agent, request) for request in requests)
             await connection.exchange(data, reader, deadline, gather=_GATHER * len(requests))
