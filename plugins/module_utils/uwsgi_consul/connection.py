@@ -126,7 +126,11 @@ def _resolve(agent: Agent, deadline: float) -> Addresses:
         return numeric
     found: list[Addresses | OSError] = []
     left(deadline)
-    thread = look_up(agent, found.append)
+    try:
+        thread = look_up(agent, found.append)
+    except RuntimeError as error:
+        # There are too many threads, or the program ends.
+        raise OSError(f"the name can't be looked up: {error}") from None
     thread.join(left(deadline))
     if not found:
         raise TimeoutError

@@ -70,6 +70,12 @@ class _Still:
     def leave(self, query: Query) -> None:
         """There is nothing to end."""
 
+    def note_failure(self, query: Query, error: ConsulError) -> None:
+        """Nothing is logged: whoever asks gets the error."""
+
+    def note_success(self, query: Query) -> None:
+        """Nothing was logged."""
+
 
 class Watch:
     """The newest answer to one request. Made by `watch`; safe to use from any thread, and after a fork."""

@@ -79,6 +79,10 @@ class Asker(Protocol):
 
     def leave(self, query: Query) -> None: ...
 
+    def note_failure(self, query: Query, error: ConsulError) -> None: ...
+
+    def note_success(self, query: Query) -> None: ...
+
 
 class Query:
     """One request and its newest answer, for any number of watches that are equal."""

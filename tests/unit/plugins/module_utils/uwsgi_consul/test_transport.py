@@ -406,6 +406,17 @@ def test_event_loops_that_live_at_the_same_time_have_each_their_own_connections(
             loop.close()
 
 
+def test_without_a_thread_to_look_up_a_name_there_is_no_agent(fake_agent, monkeypatch):
+    def no_thread(*_arguments):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(connection, "look_up", no_thread)
+    name = fake_agent().address.replace("127.0.0.1", "localhost")
+    transport_of_threads = transport.Transport(Settings.resolve(agents=name, environ={}))
+    with pytest.raises(NoAgentError, match="can't start new thread"):
+        transport_of_threads.send(build_request(transport_of_threads.settings, "GET", "/v1/catalog/services"))
+
+
 def test_who_is_cancelled_in_the_moment_of_the_result_is_cancelled():
     async def main():
         result = asyncio.get_running_loop().create_future()
