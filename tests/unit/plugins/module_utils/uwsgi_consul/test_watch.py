@@ -449,6 +449,22 @@ def test_a_failure_of_the_machine_ends_no_watch(
     assert "can't start new thread" in caplog.text
 
 
+def test_an_agent_that_ends_is_one_line_for_all_watches(
+    start: Callable[..., Watch], store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "uwsgi_consul")
+    ones = [start(f"/v1/kv/app/{number}") for number in range(40)]
+    for one in ones:
+        assert one.get(timeout=60).value == 1
+    caplog.clear()
+    start.agent.close()  # type: ignore[attr-defined]
+    wait_for("all that are stale", lambda: all(one.get().stale_since for one in ones), within=60)
+    # Several more tries.
+    time.sleep(0.5)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Consul is away" in caplog.text
+
+
 def test_what_fails_for_all_watches_is_logged_once(start: Callable[..., Watch], store: Store, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "uwsgi_consul")
     ones = [start(f"/v1/kv/app/{number}") for number in range(40)]
