@@ -159,8 +159,16 @@ async def _resolve(agent: Agent, deadline: float) -> Addresses:
 
 async def _by(deadline: float, awaitable: Awaitable[_Result]) -> _Result:
     """The result, if it comes by the deadline; raises `TimeoutError`."""
+    # `asyncio.wait_for` overlooks, before Python 3.12, that it is cancelled in the moment in which the result comes.
+    task = asyncio.ensure_future(awaitable)
+    # Or an error that nobody waits for any more would be logged.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        return await asyncio.wait_for(awaitable, max(0.0, deadline - time.monotonic()))
-    except asyncio.TimeoutError:
-        # Its own class, and no OSError, before Python 3.11.
-        raise TimeoutError from None
+        await asyncio.wait({task}, timeout=max(0.0, deadline - time.monotonic()))
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})

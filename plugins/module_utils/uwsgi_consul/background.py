@@ -18,6 +18,7 @@ from typing import Any, Coroutine, TypeVar
 from . import vassal
 from .api import AsyncApi
 from .errors import ConsulError
+from .process import PerProcess
 from .settings import Settings
 
 _Result = TypeVar("_Result")
@@ -44,7 +45,8 @@ class _Background:
         self.loop.run_forever()
 
 
-_lock = threading.Lock()
+# Told by the process's id, since uWSGI forks without Python's hooks: another thread of the parent may hold its lock.
+_locks = PerProcess(threading.Lock)
 _current: _Background | None = None
 
 
@@ -89,7 +91,7 @@ def _background() -> _Background:
     global _current
     current = _current
     if current is None or current.process != os.getpid():
-        with _lock:
+        with _locks.get():
             current = _current
             if current is None or current.process != os.getpid():
                 current = _current = _Background()
@@ -97,9 +99,9 @@ def _background() -> _Background:
 
 
 def _forget_parent() -> None:
-    # A thread of the parent may have held the lock when the process was forked.
-    global _lock, _current
-    _lock, _current = threading.Lock(), None
+    # A child may have the id of an ancestor that has ended.
+    global _current
+    _current = None
 
 
 os.register_at_fork(after_in_child=_forget_parent)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -125,7 +126,11 @@ def _resolve(agent: Agent, deadline: float) -> Addresses:
         return numeric
     found: list[Addresses | OSError] = []
     left(deadline)
-    thread = look_up(agent, found.append)
+    try:
+        thread = look_up(agent, found.append)
+    except RuntimeError as error:
+        # There are too many threads, or the program ends.
+        raise OSError(f"the name can't be looked up: {error}") from None
     thread.join(left(deadline))
     if not found:
         raise TimeoutError
@@ -155,6 +160,37 @@ def _addresses(agent: Agent, flags: int) -> Addresses | OSError:
     except UnicodeError:
         return OSError(f"{agent.host} is no name of a host")
     return [(family, address) for family, _kind, _protocol, _name, address in results]
+
+
+class Certificates:
+    """The TLS context for the settings' certificates, made again when a file has changed: certificates are renewed while a
+    program runs. While the files can't be used the last good one serves. Raises `InvalidValueError` when there was none.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._state = self._look()
+        self._context = tls_context(settings)
+
+    def context(self) -> ssl.SSLContext:
+        state = self._look()
+        if state != self._state:
+            # A file that is half written is looked at again for the next connection.
+            with contextlib.suppress(InvalidValueError):
+                self._context = tls_context(self._settings)
+                self._state = state
+        return self._context
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        return [_state_of(path) for path in (self._settings.ca_path, self._settings.client_cert, self._settings.client_key) if path]
+
+
+def _state_of(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:

@@ -10,13 +10,14 @@ Source: https://developer.hashicorp.com/consul/api-docs/health#list-service-inst
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Generator, List, TypeVar, Union
+from typing import Any, Dict, Generator, List, Union
 from urllib.parse import urlencode
 
 from . import arguments, background, uwsgi_cache, vassal
@@ -28,14 +29,12 @@ from .process import PerProcess
 from .protocol import Answer, segment
 from .services import STATUSES, instance
 from .snapshot_file import SnapshotFile
-from .watch import Snapshot, Watch, watch
+from .watch import LOOK_EVERY, Snapshot, Watch, watch
 
 # How long the first read waits for Consul, in seconds, when a file knows an answer too.
 _PATIENCE = 2.0
-# How often `wait` looks, and how old a file's time of confirmation may become, in seconds.
-_LOOK_EVERY, _SAVE_EVERY = 0.02, 30.0
-
-_Result = TypeVar("_Result")
+# How old a file's time of confirmation may become, in seconds.
+_SAVE_EVERY = 30.0
 
 # Held while a watch is made, which is seldom.
 _locks = PerProcess(threading.Lock)
@@ -163,16 +162,8 @@ class Discovery:
         for the same *key*, by weight, in every process; when an instance goes only its own keys move).
         Those that `failed` are left out. Raises `NoInstanceError` where there is none, else as `get`.
         """
-        arguments.choice(by, "by", WAYS)
-        if key is not None or by == "sticky":
-            arguments.text(key, "key")
-        if by == "nearest" and not overrides.get("near", self._choice.near):
-            overrides["near"] = "_agent"
-        service, max_stale = self._asked(name, overrides)
-        candidates = self._failures.leave_out(service.get(max_stale))
-        if not candidates:
-            raise NoInstanceError(f"the service {name} has no instance{_of(service.choice)}")
-        return service.balancer.choose(candidates, by, key)
+        service, max_stale = self._asked_to_choose(name, by, key, overrides)
+        return self._chosen(service, service.get(max_stale), by, key)
 
     def failed(self, instance: Mapping[str, Any], seconds: float = 10.0) -> None:
         """`choose` leaves this instance out for so many seconds, in this process; unless all have failed."""
@@ -208,21 +199,20 @@ class Discovery:
     async def get_async(self, name: str, **overrides: Any) -> Instances:
         """As `get`, for programs of an event loop. After the first answer `get` does not wait either."""
         service, max_stale = self._asked(name, overrides)
-        return service.get(max_stale) if service.is_ready() else await _in_thread(lambda: service.get(max_stale))
+        await _pass(service.settling())
+        return service.get(max_stale, 0)
 
     async def choose_async(self, name: str, *, by: str = "round-robin", key: str | None = None, **overrides: Any) -> Instance:
         """As `choose`, for programs of an event loop. After the first answer `choose` does not wait either."""
-        near = {"near": "_agent"} if by == "nearest" and not overrides.get("near", self._choice.near) else {}
-        if not self._asked(name, {**overrides, **near})[0].is_ready():
-            return await _in_thread(lambda: self.choose(name, by=by, key=key, **overrides))
-        return self.choose(name, by=by, key=key, **overrides)
+        service, max_stale = self._asked_to_choose(name, by, key, overrides)
+        await _pass(service.settling())
+        return self._chosen(service, service.get(max_stale, 0), by, key)
 
     async def wait_async(self, name: str, minimum: int = 1, timeout: float | None = None, **overrides: Any) -> Instances:
         """As `wait`, for programs of an event loop."""
-        service, _max_stale = self._asked(name, overrides)
         pause = self._waiting(name, minimum, timeout, overrides)
         while True:
-            found = next(pause) if service.is_ready() else await _in_thread(lambda: next(pause))
+            found = next(pause)
             if isinstance(found, Instances):
                 return found
             await asyncio.sleep(found)
@@ -244,6 +234,19 @@ class Discovery:
         options = dict(overrides)
         max_stale = _seconds(options.pop("max_stale")) if "max_stale" in options else self._max_stale
         return self._service(name, options), max_stale
+
+    def _asked_to_choose(self, name: str, by: str, key: str | None, overrides: dict[str, Any]) -> tuple[_Service, float | None]:
+        arguments.choice(by, "by", WAYS)
+        if key is not None or by == "sticky":
+            arguments.text(key, "key")
+        near = {"near": "_agent"} if by == "nearest" and not overrides.get("near", self._choice.near) else {}
+        return self._asked(name, {**overrides, **near})
+
+    def _chosen(self, service: _Service, found: Instances, by: str, key: str | None) -> Instance:
+        candidates = self._failures.leave_out(found)
+        if not candidates:
+            raise NoInstanceError(f"the service {service.name} has no instance{_of(service.choice)}")
+        return service.balancer.choose(candidates, by, key)
 
     def _service(self, name: str, overrides: dict[str, Any]) -> _Service:
         choice = self._choice.changed(overrides) if overrides else self._choice
@@ -287,12 +290,13 @@ class Discovery:
         return self._wait_steps(service, max_stale, minimum, deadline)
 
     def _wait_steps(self, service: _Service, max_stale: float | None, minimum: int, deadline: float | None) -> _Steps:
+        yield from service.settling(deadline)
         while True:
             left = None if deadline is None else deadline - time.monotonic()
             error: ConsulError | None = None
             found: Instances | None = None
             try:
-                found = service.get(max_stale, None if left is None else max(0.0, left))
+                found = service.get(max_stale, 0)
             except ConsulError as problem:
                 error = problem
             if found is not None and len(found) >= minimum:
@@ -300,7 +304,7 @@ class Discovery:
             if left is not None and left <= 0:
                 there = f"{error}" if found is None else f"there were {len(found)}"
                 raise NoInstanceError(f"the service {service.name} did not have {minimum} instances in time: {there}")
-            yield _LOOK_EVERY if left is None else max(0.001, min(_LOOK_EVERY, left))
+            yield LOOK_EVERY if left is None else max(0.001, min(LOOK_EVERY, left))
 
 
 class _Service:
@@ -317,9 +321,17 @@ class _Service:
         for source in self._sources:
             source.prepare()
 
-    def is_ready(self) -> bool:
-        """Whether `get` will not wait."""
-        return all(source.is_ready() for source in self._sources)
+    def settling(self, deadline: float | None = None) -> Generator[float, None, None]:
+        """Gives the seconds to wait before it is asked again, until `get` has no reason to wait; deadline: of `time.monotonic()`."""
+        self.prepare()
+        started = time.monotonic()
+        last = started + self._timeout if deadline is None else min(deadline, started + self._timeout)
+        for source in self._sources:
+            while not source.is_settled(time.monotonic() - started) and time.monotonic() < last:
+                yield LOOK_EVERY
+            with contextlib.suppress(ConsulError):
+                if source.snapshot(0).value:
+                    return
 
     def get(self, max_stale: float | None, timeout: float | None = None) -> Instances:
         """The instances of the first datacenter that has any. Raises as `Discovery.get`."""
@@ -359,7 +371,8 @@ class _Service:
         listener = Listener(compare)
         self._listeners.append(listener)
         for source in self._sources:
-            source.watch().on_change(listener.tell)
+            # One source calls in order by itself, and knows in a child what was delivered.
+            source.watch().on_change(listener.tell if len(self._sources) > 1 else compare)
 
     def close(self) -> None:
         for listener in self._listeners:
@@ -406,8 +419,12 @@ class _Source:
         if self._watch is None and not (self._cache_keys and self._from_cache()):
             self.watch()
 
-    def is_ready(self) -> bool:
-        return bool(self._watch is not None and self._watch.latest) or bool(self._cache_keys and self._from_cache())
+    def is_settled(self, waited: float) -> bool:
+        """Whether there is no reason to wait for the first answer, when it was waited for so many seconds."""
+        if self._watch is None:
+            return bool(self._cache_keys and self._from_cache())
+        patient = self._patient and waited < _PATIENCE
+        return self._watch.settled or (self._from_file is not None and not patient)
 
     def snapshot(self, timeout: float | None) -> Snapshot:
         """Raises `ConsulError`."""
@@ -482,6 +499,11 @@ async def _refresh(watched: Watch, file: SnapshotFile) -> None:
             await asyncio.get_running_loop().run_in_executor(None, file.write, snapshot)
 
 
+async def _pass(pauses: Iterable[float]) -> None:
+    for pause in pauses:
+        await asyncio.sleep(pause)
+
+
 def _decoder(status: str, sort: bool) -> Callable[[Answer], list[Instance]]:
     wanted = STATUSES[status]
 
@@ -543,7 +565,3 @@ def _of(choice: _Choice) -> str:
     places = ", ".join(place for place in choice.datacenters if place)
     tags = ", ".join(choice.tags)
     return (f" with the tags {tags}" if tags else "") + f" of status {choice.status}" + (f" in {places}" if places else "")
-
-
-async def _in_thread(function: Callable[[], _Result]) -> _Result:
-    return await asyncio.get_running_loop().run_in_executor(None, function)

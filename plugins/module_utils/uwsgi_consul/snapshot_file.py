@@ -95,6 +95,9 @@ class SnapshotFile:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(text)
+                file.flush()
+                # Or a loss of power, after which Consul is away too, could leave an empty file in the place of the old one.
+                os.fsync(file.fileno())
             os.replace(name, self.path)
         except BaseException:
             with contextlib.suppress(OSError):

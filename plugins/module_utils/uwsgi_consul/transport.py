@@ -19,15 +19,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generator, Generic, Protocol, TypeVar, Union
+from typing import TYPE_CHECKING, Generator, Generic, Protocol, TypeVar, Union
 
-from .connection import Connection, tls_context
+from .connection import Certificates, Connection
 from .errors import NoAgentError
 from .protocol import Answer, Request, excerpt, may_succeed_elsewhere, may_succeed_later
 from .settings import Agent, Settings
 from .wire import AnswerReader, AnswersReader, WireError, request_bytes
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .async_connection import AsyncConnection
 
 # An agent that answers at all takes connections within this many seconds, unless it is the last one to try.
@@ -78,9 +80,7 @@ class _Transport:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._preferred = 0
-        self._tls: ssl.SSLContext | None = None
-        if any(agent.tls for agent in settings.agents):
-            self._tls = tls_context(settings)
+        self._certificates = Certificates(settings) if any(agent.tls for agent in settings.agents) else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings!r})"
@@ -142,6 +142,9 @@ class _Transport:
             last = outcome
         return last
 
+    def _tls(self, agent: Agent) -> ssl.SSLContext | None:
+        return self._certificates.context() if self._certificates and agent.tls else None
+
     def _bytes(self, agent: Agent, request: Request) -> bytes:
         host = "localhost" if agent.socket else f"[{agent.host}]" if ":" in agent.host else agent.host
         headers = {
@@ -160,7 +163,7 @@ class Transport(_Transport):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._idle: _Idle[Connection] = _Idle(os.getpid)
+        self._idle: _Idle[Connection] = _Idle(lambda: None)
 
     def send(self, request: Request, timeout: float | None = None) -> Answer:
         """The answer of the first agent that gives one, whatever its status.
@@ -193,7 +196,7 @@ class Transport(_Transport):
         connection = self._idle.take(step.agent)
         reused = connection is not None
         if connection is None:
-            connection = Connection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
+            connection = Connection(step.agent, self._tls(step.agent), self.settings.tls_server_name)
         reader = AnswerReader(self.answer_limit)
         sent = False
         try:
@@ -225,7 +228,7 @@ class AsyncTransport(_Transport):
 
         super().__init__(settings)
         self._connection, self._sleep = AsyncConnection, asyncio.sleep
-        self._idle: _Idle[AsyncConnection] = _Idle(lambda: (os.getpid(), asyncio.get_running_loop()))
+        self._idle: _Idle[AsyncConnection] = _Idle(asyncio.get_running_loop)
 
     async def send(self, request: Request, timeout: float | None = None) -> Answer:
         """As `Transport.send`."""
@@ -254,7 +257,7 @@ class AsyncTransport(_Transport):
         connection = self._idle.take(step.agent)
         reused = connection is not None
         if connection is None:
-            connection = self._connection(step.agent, self._tls if step.agent.tls else None, self.settings.tls_server_name)
+            connection = self._connection(step.agent, self._tls(step.agent), self.settings.tls_server_name)
         reader = AnswerReader(self.answer_limit)
         sent = False
         try:
@@ -285,7 +288,7 @@ class AsyncTransport(_Transport):
         reader = AnswersReader(self.answer_limit, len(requests))
         try:
             if connection is None:
-                connection = self._connection(agent, self._tls if agent.tls else None, self.settings.tls_server_name)
+                connection = self._connection(agent, self._tls(agent), self.settings.tls_server_name)
                 await connection.connect(deadline)
             data = b"".join(self._bytes(agent, request) for request in requests)
             await connection.exchange(data, reader, deadline, gather=_GATHER * len(requests))
@@ -310,54 +313,62 @@ _Kept = TypeVar("_Kept", bound=_Keepable)
 
 
 class _Idle(Generic[_Kept]):
-    """The idle connections of one owner: a child must never speak on its parent's, nor an event loop on another's.
+    """The idle connections: a child must never speak on its parent's, nor an event loop on another's.
 
-    owner: tells whose the caller's connections are.
+    owner: tells which event loop the caller's connections belong to; `None` for those that any thread may use.
     """
 
-    def __init__(self, owner: Callable[[], Any]) -> None:
-        self._owner_now, self._owner = owner, None
+    def __init__(self, owner: Callable[[], asyncio.AbstractEventLoop | None]) -> None:
+        self._owner = owner
+        self._process = os.getpid()
         self._lock = threading.Lock()
-        self._connections: list[tuple[Agent, _Kept]] = []
+        self._connections: list[tuple[asyncio.AbstractEventLoop | None, Agent, _Kept]] = []
 
     def take(self, agent: Agent) -> _Kept | None:
         """A usable connection to the agent, which is the caller's from now on."""
-        self._belong_to_caller()
+        self._belong_to_process()
+        wanted = (self._owner(), agent)
         while True:
             with self._lock:
-                found = next((pair for pair in reversed(self._connections) if pair[0] == agent), None)
+                found = next((kept for kept in reversed(self._connections) if kept[:2] == wanted), None)
                 if found is None:
                     return None
                 self._connections.remove(found)
-            if found[1].is_usable():
-                return found[1]
-            found[1].discard()
+            if found[2].is_usable():
+                return found[2]
+            found[2].discard()
 
     def put_or_discard(self, agent: Agent, connection: _Kept, reader: AnswerReader | AnswersReader) -> None:
         """Keeps the connection if another request can be sent on it after that answer."""
-        self._belong_to_caller()
-        surplus = [(agent, connection)]
-        if reader.keep_alive:
-            with self._lock:
-                self._connections += surplus
-                surplus = self._connections[:-_IDLE_CONNECTIONS]
-                del self._connections[:-_IDLE_CONNECTIONS]
-        for _agent, old in surplus:
+        if not reader.keep_alive:
+            connection.discard()
+            return
+        self._belong_to_process()
+        owner = self._owner()
+        with self._lock:
+            self._connections.append((owner, agent, connection))
+            own = [kept for kept in self._connections if kept[0] is owner]
+            surplus = own[:-_IDLE_CONNECTIONS]
+            # What an event loop has left behind that is closed nobody can use any more.
+            self._connections = [kept for kept in self._connections if kept not in surplus and not (kept[0] and kept[0].is_closed())]
+        for _owner, _agent, old in surplus:
             old.discard()
 
     def close(self) -> None:
-        self._belong_to_caller()
+        """Closes those of the caller."""
+        self._belong_to_process()
+        owner = self._owner()
         with self._lock:
-            connections, self._connections = self._connections, []
-        for _agent, connection in connections:
+            own = [kept for kept in self._connections if kept[0] is owner]
+            self._connections = [kept for kept in self._connections if kept[0] is not owner]
+        for _owner, _agent, connection in own:
             connection.discard()
 
-    def _belong_to_caller(self) -> None:
-        owner = self._owner_now()
-        if owner != self._owner:
-            # Another thread may have held the old lock when the process was forked. What the former owner kept is
-            # neither used nor closed: closing TLS would say goodbye on a connection that is still the parent's.
-            self._lock, self._connections, self._owner = threading.Lock(), [], owner
+    def _belong_to_process(self) -> None:
+        if self._process != os.getpid():
+            # Another thread may have held the old lock when the process was forked. What the parent kept is neither
+            # used nor closed: closing TLS would say goodbye on a connection that is still the parent's.
+            self._lock, self._connections, self._process = threading.Lock(), [], os.getpid()
 
 
 def _answer(reader: AnswerReader, agent: Agent, request: Request) -> Answer:

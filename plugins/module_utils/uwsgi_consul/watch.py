@@ -14,6 +14,7 @@ import asyncio
 import copy
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,9 @@ from .protocol import Answer, build_request
 from .settings import Settings
 from .sharing import Params
 from .watcher import MAX_CONNECTIONS, Query, Snapshot, Watcher
+
+# How often coroutines look whether there is an answer, in seconds.
+LOOK_EVERY = 0.02
 
 __all__ = ["MAX_CONNECTIONS", "Snapshot", "Watch", "watch"]
 
@@ -66,6 +70,12 @@ class _Still:
     def leave(self, query: Query) -> None:
         """There is nothing to end."""
 
+    def note_failure(self, query: Query, error: ConsulError) -> None:
+        """Nothing is logged: whoever asks gets the error."""
+
+    def note_success(self, query: Query) -> None:
+        """Nothing was logged."""
+
 
 class Watch:
     """The newest answer to one request. Made by `watch`; safe to use from any thread, and after a fork."""
@@ -88,6 +98,12 @@ class Watch:
         """The newest snapshot, or `None` before the first answer; never waits."""
         return self._of_this_process().snapshot
 
+    @property
+    def settled(self) -> bool:
+        """Whether `get` will not wait: there was an answer, or a reason why there is none."""
+        query = self._of_this_process()
+        return query.snapshot is not None or query.settled.is_set() or self._closed
+
     def get(self, timeout: float | None = None) -> Snapshot:
         """The newest snapshot. Only before the first answer it waits: for it, or until all agents have failed to give it.
 
@@ -100,10 +116,12 @@ class Watch:
 
     async def get_async(self, timeout: float | None = None) -> Snapshot:
         """As `get`, for programs of an event loop."""
-        snapshot = self.latest
-        if snapshot is not None:
-            return snapshot
-        return await asyncio.get_running_loop().run_in_executor(None, self.get, timeout)
+        # Not in a thread: those of the program's event loop are few, and its own work needs them.
+        seconds = self._seconds(timeout)
+        started = time.monotonic()
+        while not self.settled and time.monotonic() - started < seconds:
+            await asyncio.sleep(LOOK_EVERY)
+        return self._known(self._of_this_process(), seconds)
 
     def on_change(self, callback: Callable[[Snapshot], object]) -> None:
         """Calls *callback* with the snapshot that is there or comes first, and with the newest one after each change.
@@ -140,15 +158,21 @@ class Watch:
         self.close()
 
     def _first(self, query: Query, timeout: float | None) -> Snapshot:
-        seconds = self._settings.timeout if timeout is None else arguments.seconds(timeout, "timeout")
+        seconds = self._seconds(timeout)
         query.settled.wait(0 if self._closed else seconds)
+        return self._known(query, seconds)
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self._settings.timeout if timeout is None else arguments.seconds(timeout, "timeout")
+
+    def _known(self, query: Query, waited: float) -> Snapshot:
         if query.snapshot is not None:
             return query.snapshot
         error = query.error
         if error is not None:
             # A copy, for each time that an error is raised its traceback grows.
             raise copy.copy(error)
-        raise NoAgentError(f"no answer within {seconds:g} s", asked=query.asked)
+        raise NoAgentError(f"no answer within {waited:g} s" if waited else "there was no answer yet", asked=query.asked)
 
     def _of_this_process(self) -> Query:
         """The query; in a child, one of its own that begins with what the parent knew last."""
@@ -161,12 +185,13 @@ class Watch:
 
     def _go_on(self, process: _Process) -> None:
         inherited = self._query
-        self._listeners = [Listener(listener.callback) for listener in self._listeners]
+        before = self._listeners
+        self._listeners = [Listener(listener.callback) for listener in before]
         if not self._closed:
             self._query = process.join(self._settings, inherited.path, inherited.params, inherited.decode, inherited.snapshot)
-            told = None if isinstance(inherited.watcher, _Still) else inherited.snapshot
-            for listener in self._listeners:
-                self._query.add_listener(listener.tell, told=told)
+            for former, listener in zip(before, self._listeners):
+                # What the parent was just being told it has not finished in this child's memory.
+                self._query.add_listener(listener.tell, told=former.delivered)
         self._process = os.getpid()
 
 

@@ -79,6 +79,10 @@ class Asker(Protocol):
 
     def leave(self, query: Query) -> None: ...
 
+    def note_failure(self, query: Query, error: ConsulError) -> None: ...
+
+    def note_success(self, query: Query) -> None: ...
+
 
 class Query:
     """One request and its newest answer, for any number of watches that are equal."""
@@ -94,7 +98,6 @@ class Query:
         # For the watcher: the index to wait for, and whether there was an answer since the link was lost.
         self.index, self.fresh = 0, False
         self.pace = Pace(interval=0.1, burst=10)
-        self._failing = False
         self._digest: tuple[int, int] | None = None
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Snapshot], None]] = []
@@ -138,15 +141,11 @@ class Query:
             for tell in self._listeners if changed else ():
                 tell(snapshot)
         self.settled.set()
-        if self._failing:
-            self._failing = False
-            log.info("%s is answered again", self.asked)
+        self.watcher.note_success(self)
 
     def fail(self, error: ConsulError) -> None:
         """There is no usable answer to this request, though Consul answers others."""
-        if not self._failing:
-            self._failing = True
-            log.warning("A watch fails, and is tried again and again: %s", error)
+        self.watcher.note_failure(self, error)
         self.lose(error)
 
     def lose(self, error: ConsulError) -> None:
@@ -195,6 +194,9 @@ class _Link:
         # Without one only stale reads are answered.
         self.has_leader = True
         self.away: ConsulError | None = None
+        # Whether all requests are about to begin anew, and how soon they may: agents can take turns in failing.
+        self.beginning = False
+        self.pace = Pace(interval=1.0, burst=2)
         self.doubt = asyncio.Event()
         self.verdicts: list[asyncio.Future[None]] = []
 
@@ -273,6 +275,8 @@ class Watcher:
         self._to_ask: dict[Query, None] = {}
         self._asking: dict[Query, asyncio.Task[None]] = {}
         self._idle: list[asyncio.Future[None]] = []
+        # Why each query fails that does while Consul is there.
+        self._failing: dict[Query, str] = {}
 
     # For any thread.
 
@@ -327,6 +331,8 @@ class Watcher:
         kept = set(queries)
         for query in [query for query in (*self._to_ask, *self._asking) if query not in kept or query in alone]:
             self._forget_ask(query)
+        for query in [query for query in self._failing if query not in kept]:
+            del self._failing[query]
         for query in (queries[position] for position in sorted(direct)):
             if query not in self._tasks and self._is_there(query.datacenter):
                 self._run(query, query.datacenter, self._follow(query))
@@ -399,7 +405,28 @@ class Watcher:
 
     async def _get(self, path: str, params: Params, index: int = 0, wait: float = 0.0, consistency: str | None = None) -> Answer:
         query = [*params, ("index", index), ("wait", f"{wait:g}s")] if index else list(params)
-        return await self._api.request("GET", path, query, allow=(404,), consistency=consistency)
+        return await self._request(path, query, allow=(404,), consistency=consistency)
+
+    async def _request(self, path: str, params: Params | list[tuple[str, Any]], **options: Any) -> Answer:
+        """Raises `ConsulError`, whatever fails: another one, as when no thread can be started, would end a watch for ever."""
+        try:
+            return await self._api.request("GET", path, params, **options)
+        except ConsulError:
+            raise
+        except Exception as error:
+            raise ConsulError(f"the request failed: {type(error).__name__}: {error}", asked=f"GET {path}") from error
+
+    def note_failure(self, query: Query, error: ConsulError) -> None:
+        """Logs why a query fails, once for all that fail for that reason at the time."""
+        if query not in self._failing:
+            if error.problem not in self._failing.values():
+                log.warning("A watch fails, and is tried again and again (others for the same reason are not logged): %s", error)
+            self._failing[query] = error.problem
+
+    def note_success(self, query: Query) -> None:
+        reason = self._failing.pop(query, None)
+        if reason is not None and reason not in self._failing.values():
+            log.info("%s is answered again", query.asked)
 
     async def _follow(self, source: Query | _Sentinel) -> None:
         """Asks again and again, each time for what has a newer index than the answer before."""
@@ -535,14 +562,17 @@ class Watcher:
             return
         link = self._links[datacenter][0]
         link.heard = time.monotonic()
-        if link.agent and answer.agent != link.agent:
+        if link.agent and answer.agent != link.agent and not link.beginning:
             # Another agent answers because the one before did not: what still waits for that one begins anew.
-            asyncio.get_running_loop().call_soon(self._begin_anew, datacenter)
+            link.beginning = True
+            asyncio.get_running_loop().call_later(link.pace.pause(), self._begin_anew, link)
         link.agent = answer.agent
 
-    def _begin_anew(self, datacenter: str) -> None:
-        self._give_up(datacenter)
-        self._arrange()
+    def _begin_anew(self, link: _Link) -> None:
+        link.beginning = False
+        if self._is_kept(link):
+            self._give_up(link.datacenter)
+            self._arrange()
 
     def _give_up(self, datacenter: str) -> None:
         """Drops all requests of a datacenter."""
@@ -555,6 +585,9 @@ class Watcher:
     def _of(self, datacenter: str) -> list[Query]:
         with self._lock:
             return [query for query in self._queries.values() if query.datacenter == datacenter]
+
+    def _is_kept(self, link: _Link) -> bool:
+        return link.datacenter in self._links and self._links[link.datacenter][0] is link
 
     async def _is_its_own(self, datacenter: str, error: ConsulError) -> bool:
         """Whether the error is of that request alone. If it is not, Consul is away, and whoever asks this is cancelled."""
@@ -571,7 +604,8 @@ class Watcher:
 
     async def _keep(self, link: _Link) -> None:
         """Finds out whether Consul answers for the datacenter, when it was silent or in doubt, and acts on it."""
-        while link.datacenter in self._links and self._links[link.datacenter][0] is link:
+        # To be cancelled is not enough: `asyncio.wait_for` may overlook it before Python 3.12.
+        while self._is_kept(link):
             silent = time.monotonic() - link.heard
             if link.away is None and silent < _PROBE_AFTER and not link.doubt.is_set():
                 with contextlib.suppress(asyncio.TimeoutError):
@@ -592,7 +626,7 @@ class Watcher:
         params = [("dc", link.datacenter)] if link.datacenter else []
         try:
             async with self._probe_slots:
-                answer = await self._api.request("GET", "/v1/status/leader", params, timeout=_PROBE_LIMIT)
+                answer = await self._request("/v1/status/leader", params, timeout=_PROBE_LIMIT)
             link.has_leader = bool(answer.json())
             if not link.has_leader and self.settings.consistency != "stale":
                 return ServerError("the datacenter has no leader", asked=answer.asked, agent=answer.agent, status=answer.status)

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import faulthandler
 import os
 import threading
 import types
@@ -83,6 +85,21 @@ def test_a_child_gets_its_own(fake_agent):
             os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
     assert background.run(api.request("GET", "/v1/catalog/services")).status == 200
+
+
+def test_a_child_that_is_forked_without_hooks_waits_for_nobody(monkeypatch):
+    # As uWSGI forks its workers, while another thread of the parent begins to use the background.
+    monkeypatch.setattr(background, "_current", None)
+    with background._locks.get():
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:
+            code = 1
+            try:
+                faulthandler.dump_traceback_later(20, exit=True)
+                code = 0 if background.run(name_of_thread(), timeout=10) == "uwsgi-consul" else 1
+            finally:
+                os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import gc
 import ipaddress
+import shutil
 import ssl
 import subprocess
 import warnings
@@ -130,6 +131,31 @@ def test_an_agent_that_verifies_its_clients(tls_agent, certificates):
         send(agent, **options)
     files = {"client_cert": str(certificates / "client.pem"), "client_key": str(certificates / "client.key")}
     assert send(agent, **options, **files) == [200, 200]
+
+
+def test_certificates_that_are_renewed_serve_the_next_connection(tls_agent, certificates, tmp_path):
+    def renew(name):
+        for kind in ("pem", "key"):
+            shutil.copy(certificates / f"{name}.{kind}", tmp_path / f"new.{kind}")
+            (tmp_path / f"new.{kind}").replace(tmp_path / f"mine.{kind}")
+
+    def ask():
+        transport.close()
+        return transport.send(build_request(transport.settings, "GET", "/v1/catalog/services")).status
+
+    renew("stranger")
+    files = {"client_cert": str(tmp_path / "mine.pem"), "client_key": str(tmp_path / "mine.key")}
+    agents = [f"https://{tls_agent(client=True).address}"]
+    ca_path = str(certificates / "authority.pem")
+    transport = send.kind(Settings.resolve(agents=agents, ca_path=ca_path, timeout=5, environ={}, **files))
+    with pytest.raises(NoAgentError):
+        ask()
+    renew("client")
+    assert ask() == 200
+    (tmp_path / "mine.pem").write_text("half of a cert")
+    assert ask() == 200
+    (tmp_path / "mine.pem").unlink()
+    assert ask() == 200
 
 
 def test_http_where_tls_is_asked_for(fake_agent):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -320,6 +321,63 @@ def test_an_event_loop_is_not_held_up(discover: Callable[..., Discovery], catalo
         assert (await discovery.choose_async("web", by="nearest"))["id"] == "a"
 
     asyncio.run(run())
+
+
+def test_questions_to_an_agent_that_hangs_take_no_thread_of_the_event_loop(
+    discover: Callable[..., Discovery], fake_agent: Callable[..., Any]
+) -> None:
+    gate = threading.Event()
+    agent = fake_agent(lambda _received: b"" if gate.wait(60) else None)
+
+    async def run() -> None:
+        discovery = discover(client=Api(agents=agent.address, timeout=3))
+        questions = [discovery.get_async("web"), discovery.choose_async("web"), discovery.wait_async("web", timeout=3)]
+        waiting = [asyncio.ensure_future(question) for question in (*questions, *(discovery.get_async(str(n)) for n in range(100)))]
+        await asyncio.sleep(0.1)
+        await asyncio.get_running_loop().run_in_executor(None, int)
+        assert not any(one.done() for one in waiting)
+        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(error, (NoAgentError, NoInstanceError)) for error in errors), errors
+
+    asyncio.run(run())
+    gate.set()
+
+
+@pytest.mark.parametrize("datacenters", [None, ["dc1", "dc2"]], ids=["one datacenter", "two"])
+def test_a_child_is_told_of_changes_though_its_parent_was_being_told_at_the_fork(
+    discover: Callable[..., Discovery], catalog: Catalog, datacenters: list[str] | None
+) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+    told: list[list[str]] = []
+
+    def slow(found: Instances) -> None:
+        busy.set()
+        if os.getpid() == parent:
+            go_on.wait(30)
+        told.append(ids(found))
+
+    parent = os.getpid()
+    discovery = discover(datacenters=datacenters)
+    discovery.on_change("web", slow)
+    assert busy.wait(20)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            discovery.get("web")
+            os.write(write, b"x")
+            wait_for("the change", lambda: ["new"] in told)
+            code = 0
+        finally:
+            os._exit(code)
+    os.read(read, 1)
+    catalog.set("web", entry("new"), datacenter=datacenters[0] if datacenters else "")
+    ended = os.waitpid(child, 0)[1]
+    go_on.set()
+    os.close(read)
+    os.close(write)
+    assert ended == 0
 
 
 def test_names_are_fetched_at_the_same_time(discover: Callable[..., Discovery], catalog: Catalog) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import stat
 import time
 from pathlib import Path
@@ -87,6 +88,15 @@ def test_a_clock_that_went_wrong_makes_nothing_newer_than_now(tmp_path: Path) ->
     found = written(tmp_path, confirmed=time.time() + 1e6).read()
     assert found is not None
     assert found.confirmed <= time.time()
+
+
+def test_the_text_is_on_the_disk_before_the_file_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append(f"{os.fstat(handle).st_size > 0}"), fsync(handle))[1])
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("replaced"), replace(*names))[1])
+    SnapshotFile(str(tmp_path), "web", "asked").write(Snapshot(VALUE, 7, 1.0, 2.0))
+    assert done == ["True", "replaced"]
 
 
 def test_no_file_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -15,10 +16,11 @@ from collections import Counter
 
 import pytest
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import connection, transport
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import async_connection, connection, transport
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoAgentError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import build_request
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.transport import AsyncTransport
 
 TOKEN = "3f1b0c6e-secret-of-the-test"  # noqa: S105
 NO_LEADER = "rpc error making call: No cluster leader"
@@ -323,7 +325,7 @@ def test_an_idle_connection_that_the_agent_closed_is_no_failure(fake_agent, repl
         # Without keep-alive in word, so that only the end of the stream tells.
         assert send(sender, "PUT").status == 200
         deadline = time.monotonic() + 5
-        while any(idle.is_usable() for _agent, idle in sender._idle._connections) and time.monotonic() < deadline:
+        while any(idle.is_usable() for _owner, _agent, idle in sender._idle._connections) and time.monotonic() < deadline:
             time.sleep(0.005)
     assert agent.connections == 3
 
@@ -385,6 +387,47 @@ def test_no_more_than_a_few_idle_connections_are_kept(fake_agent, reply):
     assert len(sender._idle._connections) == 8
     sender.close()
     assert not sender._idle._connections
+
+
+def test_event_loops_that_live_at_the_same_time_have_each_their_own_connections(fake_agent):
+    agent = fake_agent()
+    sender = AsyncTransport(Settings.resolve(agents=agent.address, environ={}))
+    loops = [asyncio.new_event_loop() for _ in range(3)]
+    try:
+        for loop in loops * 10:
+            answer = loop.run_until_complete(sender.send(build_request(sender.settings, "GET", "/v1/catalog/services")))
+            assert answer.status == 200
+        assert agent.connections == len(loops)
+    finally:
+        for loop in loops:
+            loop.run_until_complete(sender.close())
+            # An aborted connection is closed by the loop's next turn.
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+
+def test_without_a_thread_to_look_up_a_name_there_is_no_agent(fake_agent, monkeypatch):
+    def no_thread(*_arguments):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(connection, "look_up", no_thread)
+    name = fake_agent().address.replace("127.0.0.1", "localhost")
+    transport_of_threads = transport.Transport(Settings.resolve(agents=name, environ={}))
+    with pytest.raises(NoAgentError, match="can't start new thread"):
+        transport_of_threads.send(build_request(transport_of_threads.settings, "GET", "/v1/catalog/services"))
+
+
+def test_who_is_cancelled_in_the_moment_of_the_result_is_cancelled():
+    async def main():
+        result = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(async_connection._by(time.monotonic() + 60, result))
+        await asyncio.sleep(0.01)
+        result.set_result(None)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
 
 
 def test_a_unix_socket(fake_agent, tmp_path):

@@ -25,6 +25,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     InvalidValueError,
     NoAgentError,
     PermissionDeniedError,
+    async_connection,
     watcher,
 )
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import watch as watch_module
@@ -407,6 +408,79 @@ def test_the_next_agent_is_asked_and_the_same_one_by_all(
     gate.set()
 
 
+def test_agents_that_take_turns_in_failing_are_not_asked_the_more(
+    start: Callable[..., Watch], store: Store, fake_agent: Callable[..., Any], reply: Callable[..., bytes]
+) -> None:
+    # As when each agent limits the rate of requests: what one refuses the other answers.
+    def agent(refused: str) -> Any:
+        return fake_agent(lambda received: reply("rate limit", status=429) if refused in received.target else store(received))
+
+    first, second = agent("/kv/1"), agent("/kv/2")
+    client = Api(agents=[first.address, second.address])
+    ones = [start(f"/v1/kv/{number}", client=client) for number in range(5)]
+    for one in ones:
+        assert one.get(timeout=20).value == 1
+    before = len(first.requests) + len(second.requests)
+    time.sleep(2)
+    # At most so many beginnings, of seven requests each, with a second one where the first agent refuses.
+    assert len(first.requests) + len(second.requests) - before < 100
+    store.set(2)
+    for one in ones:
+        wait_for("the change", lambda one=one: one.get().value == 2)
+
+
+def test_a_failure_of_the_machine_ends_no_watch(
+    start: Callable[..., Watch], store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watcher, "_PROBE_AFTER", 0.2)
+    name = start.agent.address.replace("127.0.0.1", "localhost")  # type: ignore[attr-defined]
+    watched = start(client=Api(agents=name, timeout=5))
+    assert watched.get().value == 1
+
+    def no_thread(*_arguments: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(async_connection, "look_up", no_thread)
+    start.agent.drop()  # type: ignore[attr-defined]
+    wait_for("that it is noticed", lambda: watched.get().stale_since)
+    store.set(2)
+    monkeypatch.undo()
+    wait_for("the change", lambda: watched.get().value == 2)
+    assert "can't start new thread" in caplog.text
+
+
+def test_an_agent_that_ends_is_one_line_for_all_watches(
+    start: Callable[..., Watch], store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "uwsgi_consul")
+    ones = [start(f"/v1/kv/app/{number}") for number in range(40)]
+    for one in ones:
+        assert one.get(timeout=60).value == 1
+    caplog.clear()
+    start.agent.close()  # type: ignore[attr-defined]
+    wait_for("all that are stale", lambda: all(one.get().stale_since for one in ones), within=60)
+    # Several more tries.
+    time.sleep(0.5)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Consul is away" in caplog.text
+
+
+def test_what_fails_for_all_watches_is_logged_once(start: Callable[..., Watch], store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "uwsgi_consul")
+    ones = [start(f"/v1/kv/app/{number}") for number in range(40)]
+    for one in ones:
+        assert one.get(timeout=60).value == 1
+    caplog.clear()
+    store.instead = lambda received: b"" if "status/leader" in received.target else store.reply("ACL not found", status=403)
+    store.set(2)
+    wait_for("all that fail", lambda: all(one.get().stale_since for one in ones), within=60)
+    assert [record.levelname for record in caplog.records].count("WARNING") <= 2
+    store.instead = None
+    store.set(3)
+    wait_for("the change", lambda: all(one.get().value == 3 for one in ones), within=60)
+    assert len(caplog.records) <= 4
+
+
 def test_a_callback_that_raises_or_blocks_holds_up_nothing_else(
     start: Callable[..., Watch], store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -554,6 +628,47 @@ def test_a_master_of_uwsgi_asks_once_and_its_children_go_on(
     with pytest.raises(PermissionDeniedError):
         start("/v1/kv/other").get()
     os.close(read)
+
+
+def test_a_child_is_told_what_its_parent_was_just_being_told(start: Callable[..., Watch], store: Store) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+    told: list[Any] = []
+
+    def slow(snapshot: Snapshot) -> None:
+        busy.set()
+        if os.getpid() == parent:
+            go_on.wait(30)
+        told.append(snapshot.value)
+
+    parent = os.getpid()
+    watched = start(on_change=slow)
+    assert busy.wait(20)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            watched.get()
+            wait_for("the call", lambda: told == [1])
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    go_on.set()
+    wait_for("the call", lambda: told == [1])
+
+
+def test_a_callback_that_exits_is_called_again(start: Callable[..., Watch], store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Any] = []
+
+    def leave(snapshot: Snapshot) -> None:
+        told.append(snapshot.value)
+        sys.exit(3)
+
+    start(on_change=leave)
+    wait_for("the first call", lambda: told == [1])
+    wait_for("the line in the log", lambda: "SystemExit: 3" in caplog.text)
+    store.set(2)
+    wait_for("the next call", lambda: told == [1, 2])
 
 
 def test_a_fork_in_the_middle_of_everything_locks_nobody_out(start: Callable[..., Watch], store: Store) -> None:
