@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable
 
 import click
@@ -20,6 +21,8 @@ from ..settings import CONSISTENCY_MODES
 NO, USAGE, FAILED = 1, 2, 3
 
 _GIVEN = "uwsgi_consul.options"
+# bash puts a completion into the line as it is, and would run a name such as $(reboot).
+_HARMLESS = re.compile(r"[\w@%+=:.,/-]+")
 
 
 class Failure(click.ClickException):
@@ -127,7 +130,6 @@ def _completions(context: click.Context, ask: Callable[[Api], list[str]], incomp
     # A shell that waits, or gets a message in the middle of a line, is of no help to anybody.
     given(context).setdefault("timeout", 2.0)
     try:
-        # What would act on the terminal can't be typed either.
-        return [name for name in ask(api(context)) if name.startswith(incomplete) and name.isprintable()]
+        return [name for name in ask(api(context)) if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
     except ConsulError:
         return []

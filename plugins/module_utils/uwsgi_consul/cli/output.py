@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any, Iterable, Sequence
 
 import click
@@ -17,20 +18,27 @@ from rich.text import Text
 
 from .base import wants_json
 
+# What JSON leaves as it is: DEL, the control characters of Latin-1, halves of characters.
+_ACTING = re.compile("[\x7f-\x9f\ud800-\udfff]")
 _STYLES = {"passing": "green", "ok": "green", "warning": "yellow", "critical": "red", "maintenance": "blue"}
 
 
 def show(context: click.Context, data: Any, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """The data as JSON where that is asked for, else the rows as a table."""
     if wants_json(context):
-        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+        click.echo(as_json(data, indent=2))
     else:
         table(head, rows)
 
 
+def as_json(data: Any, indent: int | None = None) -> str:
+    """The data as JSON, which is the same data also where a character would act on a terminal or can't be written as UTF-8."""
+    return _ACTING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(data, ensure_ascii=False, indent=indent))
+
+
 def json_line(data: Any) -> None:
     """One line of JSON, which a program gets at once."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    click.echo(as_json(data))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
