@@ -25,11 +25,17 @@ _GIVEN = "uwsgi_consul.options"
 _HARMLESS = re.compile(r"[\w@%+=:.,/-]+")
 
 
+def escaped(text: str) -> str:
+    """The text on one line, without characters that would act on a terminal."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 class Failure(click.ClickException):
     """Ends the command with a message and this status."""
 
     def __init__(self, message: str, status: int = FAILED) -> None:
-        super().__init__(message)
+        # What an agent has answered may be in it.
+        super().__init__(escaped(message))
         self.status = status
 
     @property

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .base import wants_json
+from .base import escaped, wants_json
 
 # What JSON leaves as it is: DEL, the control characters of Latin-1, halves of characters.
 _ACTING = re.compile("[\x7f-\x9f\ud800-\udfff]")
@@ -58,7 +58,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def plain(value: Any) -> str:
     """The value on one line, without characters that would act on a terminal."""
     text = "" if value is None else ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return escaped(text)
 
 
 def excerpt(value: bytes, length: int = 60) -> str:

@@ -110,6 +110,12 @@ def test_what_consul_refuses_or_nobody_answers_is_status_3_and_shows_no_token(fa
         assert "secret-of-mine" not in shown.output
 
 
+def test_what_consul_says_does_nothing_to_a_terminal(fake_agent, reply):
+    shown = run("services", "--agent", fake_agent(reply("\x1b]0;owned\x07 no", status=403)).address)
+    assert shown.exit_code == 3
+    assert r"\x1b]0;owned\x07 no" in shown.stderr
+
+
 def test_completion_is_silent_when_consul_is_away(refusing, agent):
     def complete(line, address):
         environment = {"_UWSGI_CONSUL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
