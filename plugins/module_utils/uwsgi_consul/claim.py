@@ -42,6 +42,8 @@ _LONGEST_PAUSE = 5.0
 # So many queries of one process wait at an agent, which takes 200 connections of one address unless it is told otherwise;
 # whoever comes later looks now and then.
 _PLACES = 100
+# So often what is held is looked at by its own clock, in seconds.
+_LOOK = 1.0
 # How long the end of a claim may hold up whoever is interrupted, whose time is up, or who exits.
 PATIENCE, _PATIENCE_AT_EXIT = 1.0, 3.0
 
@@ -231,6 +233,11 @@ class Claim(abc.ABC):
             self.trouble = None
             if outcome is Outcome.GRANTED and await self._take():
                 return True
+            if outcome is Outcome.GRANTED:
+                # Its lease was over before it was ours: a short one, or a slow Consul, which must not be asked all the more.
+                if once:
+                    return False
+                outcome = Outcome.CHANGED
             changes = changes + 1 if outcome is Outcome.CHANGED else 0
             if outcome is Outcome.CHANGED:
                 # Mostly others have got on by that. If not, it must not be tried a thousand times a second.
@@ -259,7 +266,8 @@ class Claim(abc.ABC):
         watching = asyncio.ensure_future(self._watch())
         try:
             while lease.is_valid() and not watching.done():
-                await asyncio.wait({watching}, timeout=max(0.001, lease.left))
+                # The loop's clock stands still while the machine is suspended, the lease's does not.
+                await asyncio.wait({watching}, timeout=max(0.001, min(lease.left, _LOOK)))
             if watching.done():
                 failure = watching.exception()
                 lease.lose(watching.result() if failure is None else f"its watch failed: {failure!r}")

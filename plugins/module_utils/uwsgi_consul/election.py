@@ -286,8 +286,11 @@ class Calls:
         with self._changed:
             self._waiting.append((function, token))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="uwsgi-consul-election")
-                self._thread.start()
+                thread = threading.Thread(target=self._run, daemon=True, name="uwsgi-consul-election")
+                # At the end of a program Python 3.12 starts no thread: then it is called in `finish`.
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def finish(self, seconds: float) -> None:
         """Waits until all have returned, at most so long; not in one of them."""
@@ -295,6 +298,9 @@ class Calls:
         with self._changed:
             while self._thread not in (None, threading.current_thread()) and now() < limit:
                 self._changed.wait(max(0.0, limit - now()))
+            left_over = self._thread is None and bool(self._waiting)
+        if left_over:
+            self._run()
 
     def _run(self) -> None:
         while True:

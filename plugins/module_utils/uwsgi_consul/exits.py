@@ -22,27 +22,27 @@ from typing import Any
 
 from . import background, heartbeat
 from .heartbeat import Registration
+from .process import PerProcess
 
 # An end waits for so many seconds at most, for all services together, whatever the agent does.
 LIMIT = 2.5
 
 _log = logging.getLogger(__name__)
-_registrations: set[Registration] = set()
-_process = os.getpid()
-_earlier_handler: Any = None
+# Those of this process.
+_registrations: PerProcess[set[Registration]] = PerProcess(set)
 
 
 def add(registration: Registration) -> None:
     """Deregisters it when the process ends."""
-    _belong_to_caller()
-    _registrations.add(registration)
+    _registrations.get().add(registration)
     _take_signal()
 
 
 def discard(registration: Registration) -> None:
     """It is no longer deregistered at the end."""
-    _registrations.discard(registration)
-    if not _registrations:
+    registrations = _registrations.get()
+    registrations.discard(registration)
+    if not registrations:
         _give_signal_back()
 
 
@@ -72,57 +72,55 @@ def _ids(registrations: Sequence[Registration]) -> str:
     return ", ".join(registration.id for registration in registrations[:5]) + (", ..." if len(registrations) > 5 else "")
 
 
-def _belong_to_caller() -> None:
-    """Forgets what the parent of this process has registered."""
-    # Not by os.register_at_fork, for a fork of a program in C need not tell Python of it.
-    global _process
-    if _process != os.getpid():
-        _registrations.clear()
-        _process = os.getpid()
-
-
 def _leave_all() -> None:
-    _belong_to_caller()
-    leaving = list(_registrations)
-    _registrations.clear()
+    registrations = _registrations.get()
+    leaving = list(registrations)
+    registrations.clear()
     if leaving:
         leave(leaving)
 
 
+class _Handler:
+    """Handles SIGTERM before the handler that was there when it was set, or before the process ends of it.
+
+    Each has its own earlier one: a program may set a handler that calls ours, and register another service then.
+    """
+
+    def __init__(self, earlier: Any) -> None:
+        self.earlier = earlier
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        try:
+            _leave_all()
+        finally:
+            if callable(self.earlier):
+                self.earlier(number, frame)
+            else:
+                # The process ends as if nothing had been here, and whoever waits for it sees that it was the signal.
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+
+
 def _take_signal() -> None:
-    """Handles SIGTERM before the handler that is there now, or before the process ends of it.
+    """Takes SIGTERM, if it is ours to take.
 
     A handler of a program in C, such as uWSGI's, can't be called from Python, and an ignored signal stays so: both are left
     alone. Only the main thread can do this.
     """
-    global _earlier_handler
     if threading.current_thread() is not threading.main_thread():
         return
     handler = signal.getsignal(signal.SIGTERM)
-    if handler is _on_signal or not (handler is signal.SIG_DFL or callable(handler)):
+    if isinstance(handler, _Handler) or not (handler is signal.SIG_DFL or callable(handler)):
         return
     # Other interpreters of a process than its first may not.
     with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, _on_signal)
-        _earlier_handler = handler
+        signal.signal(signal.SIGTERM, _Handler(handler))
 
 
 def _give_signal_back() -> None:
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _on_signal:
-        signal.signal(signal.SIGTERM, _earlier_handler)
-
-
-def _on_signal(number: int, frame: FrameType | None) -> None:
-    earlier = _earlier_handler
-    try:
-        _leave_all()
-    finally:
-        if callable(earlier):
-            earlier(number, frame)
-        else:
-            # The process ends as if nothing had been here, and whoever waits for it sees that it was the signal.
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and isinstance(handler, _Handler):
+        signal.signal(signal.SIGTERM, handler.earlier)
 
 
 atexit.register(_leave_all)

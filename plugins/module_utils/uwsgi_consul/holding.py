@@ -156,7 +156,12 @@ class Holding(abc.ABC):
             def tell() -> None:
                 if lease.lost:
                     # In a thread of its own, for it may take its time; there is one at most for each acquisition.
-                    threading.Thread(target=_call, args=(on_lost, lease.reason), daemon=True, name="uwsgi-consul-lost").start()
+                    thread = threading.Thread(target=_call, args=(on_lost, lease.reason), daemon=True, name="uwsgi-consul-lost")
+                    try:
+                        thread.start()
+                    except RuntimeError as error:
+                        # Whoever asks `held` at this moment must hear that it is lost, and the claim be ended.
+                        _log.error("%s is lost, and on_lost is not called: %s", self._what, error)
 
             lease.listen(tell)
         return True

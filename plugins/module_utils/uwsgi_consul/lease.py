@@ -136,9 +136,13 @@ class Lease:
         self.is_valid()
         return self._ended.is_set()
 
+    @property
+    def of_this_process(self) -> bool:
+        return os.getpid() == self._process
+
     def is_valid(self) -> bool:
         # A child must not wait for a lock that a thread of its parent held.
-        if os.getpid() != self._process or not self._until:
+        if not self.of_this_process or not self._until:
             return False
         with self._lock:
             if not self._ended.is_set() and now() >= self._until:
@@ -212,9 +216,7 @@ class Lost:
         """Waits until it is lost (true) or released, or *timeout* seconds have passed (false)."""
         if timeout is not None:
             arguments.seconds(timeout, "timeout", 0, LONGEST_TTL * 365)
-        if self._lease is None:
-            raise ConsulError("nothing has been acquired, so nothing can be lost")
-        self._lease.wait(timeout)
+        self._acquired().wait(timeout)
         return self.is_set()
 
     @property
@@ -227,20 +229,25 @@ class Lost:
         return self._wait().__await__()
 
     async def _wait(self) -> bool:
-        if self._lease is None:
-            raise ConsulError("nothing has been acquired, so nothing can be lost")
+        lease = self._acquired()
         ended: concurrent.futures.Future[None] = concurrent.futures.Future()
 
         def tell() -> None:
             if ended.set_running_or_notify_cancel():
                 ended.set_result(None)
 
-        self._lease.listen(tell)
+        lease.listen(tell)
         try:
             await asyncio.wrap_future(ended)
         finally:
-            self._lease.forget(tell)
+            lease.forget(tell)
         return self.is_set()
+
+    def _acquired(self) -> Lease:
+        # In a child nothing would ever tell.
+        if self._lease is None or not self._lease.of_this_process:
+            raise ConsulError("nothing has been acquired by this process, so nothing can be lost")
+        return self._lease
 
 
 class LeasedSession:

@@ -57,7 +57,9 @@ def started(*arguments: Any, environment: dict[str, str]) -> Iterator[subprocess
         yield process
     finally:
         process.kill()
-        process.communicate()
+        # What it has started may live on, and has its pipes.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=5)
 
 
 def until(look: Callable[[], Any], what: str) -> Any:
@@ -235,6 +237,8 @@ def test_lock_excludes_and_hands_on_signals(consul: Any, environment: dict[str, 
         assert process.stdout.readline() == "running\n"
         busy = lock("cli-lock/b", "--wait", 0, command=["true"], environment=environment)
         assert (busy.returncode, "was not to be had" in busy.stderr) == (124, True)
+        # Ctrl-Z would stop the one who renews the lock, and nobody else.
+        process.send_signal(signal.SIGTSTP)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 9
     # It was given back, so nobody has to wait for the lock delay.
@@ -253,6 +257,38 @@ def test_a_lost_lock_ends_the_command(consul: Any, environment: dict[str, str], 
         assert process.wait(PATIENCE) == 123
         assert process.stdout.read() == told
         assert "was lost" in process.stderr.read()
+
+
+def test_a_lost_lock_ends_what_the_command_has_started_too(consul: Any, environment: dict[str, str]) -> None:
+    """Though the command itself ends at once."""
+    script = '(trap "" TERM; while :; do sleep 0.1; done) & echo $!; wait'
+    with started("lock", "cli-lock/group", "--grace", 0.5, "--", "sh", "-c", script, environment=environment) as process:
+        assert process.stdout
+        child = int(process.stdout.readline())
+        consul.put(f"/v1/session/destroy/{until(lambda: held(consul, 'cli-lock/group'), 'a holder')}")
+        assert process.wait(PATIENCE) == 123
+        until(lambda: is_gone(child), "its end")
+
+
+def test_a_signal_that_is_ignored_stays_so(consul: Any, environment: dict[str, str]) -> None:
+    """As by `nohup`; the command may handle it all the same."""
+    command = [*COMMAND, "lock", "cli-lock/nohup", "--", "sh", "-c", "echo running; sleep 1; exit 4"]
+    process = subprocess.Popen(
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == "running\n"
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE) == 4
+
+
+def is_gone(process: int) -> bool:
+    """Whether it has ended, though nobody may have asked for its exit status."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def test_sessions_and_sweep(consul: Any, environment: dict[str, str]) -> None:

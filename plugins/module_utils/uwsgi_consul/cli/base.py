@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable
 
 import click
@@ -20,13 +21,21 @@ from ..settings import CONSISTENCY_MODES
 NO, USAGE, FAILED = 1, 2, 3
 
 _GIVEN = "uwsgi_consul.options"
+# bash puts a completion into the line as it is, and would run a name such as $(reboot).
+_HARMLESS = re.compile(r"[\w@%+=:.,/-]+")
+
+
+def escaped(text: str) -> str:
+    """The text on one line, without characters that would act on a terminal."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 class Failure(click.ClickException):
     """Ends the command with a message and this status."""
 
     def __init__(self, message: str, status: int = FAILED) -> None:
-        super().__init__(message)
+        # What an agent has answered may be in it.
+        super().__init__(escaped(message))
         self.status = status
 
     @property
@@ -127,7 +136,6 @@ def _completions(context: click.Context, ask: Callable[[Api], list[str]], incomp
     # A shell that waits, or gets a message in the middle of a line, is of no help to anybody.
     given(context).setdefault("timeout", 2.0)
     try:
-        # What would act on the terminal can't be typed either.
-        return [name for name in ask(api(context)) if name.startswith(incomplete) and name.isprintable()]
+        return [name for name in ask(api(context)) if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
     except ConsulError:
         return []

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -40,7 +40,7 @@ def get(context: click.Context, key: str) -> None:
     if entry is None:
         raise Failure(f"there is no key {output.plain(key)}", NO)
     if wants_json(context):
-        click.echo(json.dumps(output.entry_as_json(entry), ensure_ascii=False, indent=2))
+        click.echo(output.as_json(output.entry_as_json(entry), indent=2))
         return
     sys.stdout.buffer.write(entry["value"])
     if sys.stdout.isatty() and not entry["value"].endswith(b"\n"):
@@ -96,7 +96,7 @@ def tree(context: click.Context, prefix: str, only_keys: bool) -> None:
     if only_keys:
         names = store.keys(prefix)
         if wants_json(context):
-            click.echo(json.dumps(names, ensure_ascii=False, indent=2))
+            click.echo(output.as_json(names, indent=2))
         else:
             for name in names:
                 click.echo(output.plain(name))
@@ -137,8 +137,7 @@ def edit(context: click.Context, key: str) -> None:
 def _editing(key: str, content: bytes) -> Any:
     """The path of a file with the content, in a folder of one's own; what could not be written to Consul stays there."""
     folder = tempfile.mkdtemp(prefix="uwsgi-consul-")
-    # The ending tells an editor what it is.
-    path = os.path.join(folder, key.rstrip("/").rpartition("/")[2][-100:] or "value")
+    path = os.path.join(folder, _file_name(key))
     try:
         with open(path, "wb") as file:
             file.write(content)
@@ -152,6 +151,11 @@ def _editing(key: str, content: bytes) -> Any:
             raise Failure(f"{error.filename or path}: {error.strerror}") from None
         raise
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _file_name(key: str) -> str:
+    """The key's last part, whose ending tells an editor what it is, without what a shell acts upon: click 8.1 hands it to one."""
+    return re.sub(r"[^\w.+-]", "_", key.rstrip("/").rpartition("/")[2][-100:], flags=re.ASCII).lstrip("-.") or "value"
 
 
 def _differs(path: str, content: bytes) -> bool:

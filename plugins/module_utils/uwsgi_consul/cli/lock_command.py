@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import click
@@ -77,22 +78,26 @@ class _Run:
         self._held, self._grace = held, grace
         # Processes that it starts are ended with it, but for a terminal, which only a process of its own group can read.
         self._own_group = not sys.stdin.isatty()
-        environment = {**os.environ, "CONSUL_LOCK_KEY": held.key, "CONSUL_LOCK_TOKEN": str(held.token)}
-        try:
-            self._process = subprocess.Popen(command, env=environment, start_new_session=self._own_group)  # noqa: S603 - the user's own command
-        except FileNotFoundError:
-            raise Failure(f"there is no command {command[0]}", NOT_FOUND) from None
-        except OSError as error:
-            raise Failure(f"{command[0]} can't be run: {error.strerror}", NOT_EXECUTABLE) from None
+        self._environment = {**os.environ, "CONSUL_LOCK_KEY": held.key, "CONSUL_LOCK_TOKEN": str(held.token)}
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
 
     def status(self) -> int:
         """The exit status of the command, when it has ended."""
-        before = {number: signal.signal(number, self._forward) for number in _FORWARDED}
+        # Before it begins, for a signal that ended or stopped us alone would leave it without the lock. What is ignored, as by
+        # nohup, stays so.
+        forwarded = (*_FORWARDED, signal.SIGTSTP) if self._own_group else _FORWARDED
+        numbers = [number for number in forwarded if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._forward) for number in numbers}
         ended = threading.Event()
         watcher = threading.Thread(target=self._end_when_lost, args=(ended,), daemon=True)
-        watcher.start()
         try:
-            code = self._process.wait()
+            process = self._process = self._begun()
+            for number in self._early:
+                self._signal(number)
+            watcher.start()
+            code = process.wait()
         finally:
             ended.set()
             for number, handler in before.items():
@@ -100,24 +105,48 @@ class _Run:
         watcher.join(self._grace + 1)
         return code if code >= 0 else 128 - code
 
+    def _begun(self) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(self._command, env=self._environment, start_new_session=self._own_group)  # noqa: S603 - the user's own command
+        except FileNotFoundError:
+            raise Failure(f"there is no command {self._command[0]}", NOT_FOUND) from None
+        except OSError as error:
+            raise Failure(f"{self._command[0]} can't be run: {error.strerror}", NOT_EXECUTABLE) from None
+
     def _end_when_lost(self, ended: threading.Event) -> None:
         while not self._held.lost.wait(0.2):
             if ended.is_set():
                 return
         self._signal(signal.SIGTERM)
-        if not ended.wait(self._grace):
-            self._signal(signal.SIGKILL)
+        deadline = time.monotonic() + self._grace
+        while not (ended.is_set() and self._is_gone()):
+            if time.monotonic() >= deadline:
+                self._signal(signal.SIGKILL)
+                return
+            time.sleep(0.05)
+
+    def _is_gone(self) -> bool:
+        """Whether none of the processes is left that are to be ended, once the command has."""
+        return not (self._own_group and self._signal(0))
 
     def _forward(self, number: int, _frame: Any) -> None:
-        # The terminal tells its whole group of these by itself.
-        if self._own_group or number not in (signal.SIGINT, signal.SIGQUIT):
+        # The terminal tells its whole group by itself. A stop is for nobody: whoever stops can't renew the lock.
+        if number in ((signal.SIGTSTP,) if self._own_group else (signal.SIGINT, signal.SIGQUIT)):
+            return
+        if self._process is None:
+            self._early.append(number)
+        else:
             self._signal(number)
 
-    def _signal(self, number: int) -> None:
+    def _signal(self, number: int) -> bool:
+        """Whether there was somebody to send it to."""
+        if self._process is None:
+            return False
         try:
             if self._own_group:
                 os.killpg(self._process.pid, number)
             else:
                 self._process.send_signal(number)
         except ProcessLookupError:
-            pass
+            return False
+        return True

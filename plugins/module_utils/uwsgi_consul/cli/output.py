@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any, Iterable, Sequence
 
 import click
@@ -15,22 +16,29 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .base import wants_json
+from .base import escaped, wants_json
 
+# What JSON leaves as it is: DEL, the control characters of Latin-1, halves of characters.
+_ACTING = re.compile("[\x7f-\x9f\ud800-\udfff]")
 _STYLES = {"passing": "green", "ok": "green", "warning": "yellow", "critical": "red", "maintenance": "blue"}
 
 
 def show(context: click.Context, data: Any, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """The data as JSON where that is asked for, else the rows as a table."""
     if wants_json(context):
-        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+        click.echo(as_json(data, indent=2))
     else:
         table(head, rows)
 
 
+def as_json(data: Any, indent: int | None = None) -> str:
+    """The data as JSON, which is the same data also where a character would act on a terminal or can't be written as UTF-8."""
+    return _ACTING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(data, ensure_ascii=False, indent=indent))
+
+
 def json_line(data: Any) -> None:
     """One line of JSON, which a program gets at once."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    click.echo(as_json(data))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -50,7 +58,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def plain(value: Any) -> str:
     """The value on one line, without characters that would act on a terminal."""
     text = "" if value is None else ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return escaped(text)
 
 
 def excerpt(value: bytes, length: int = 60) -> str:

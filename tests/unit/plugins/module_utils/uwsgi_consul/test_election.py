@@ -195,6 +195,18 @@ def test_an_exit_does_not_wait_for_each_election_while_the_agent_hangs(store, fa
         over.set()
 
 
+def test_a_program_that_ends_and_starts_no_thread_makes_its_calls(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    calls, called = Calls(), []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    calls.add(called.append, 1)
+    calls.add(called.append, 2)
+    calls.finish(5)
+    assert called == [1, 2]
+
+
 def test_what_others_store_is_no_leader(store, api):
     election = Election("e", client=api)
     store.put(KEY, b"no JSON")

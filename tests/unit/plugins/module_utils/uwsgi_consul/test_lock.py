@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background, claim
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background, claim, lease
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.claim import LOCK_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import (
@@ -336,6 +336,51 @@ def test_the_end_of_the_session_is_told_at_once(store, api):
         assert lock.token > token
         assert lost.is_set()
         assert not lock.lost.is_set()
+
+
+def test_a_loss_while_the_machine_was_suspended_is_told_when_it_goes_on(store, api, monkeypatch):
+    told = []
+    # Its next renewal is far off.
+    lock = Lock("k", client=api, ttl=100, lock_delay=60, on_lost=told.append)
+    lock.acquire()
+    monkeypatch.setattr(lease, "now", lambda clock=lease.now: clock() + 200)
+    wait_for(lambda: told)
+    assert not lock.held
+
+
+def test_what_can_not_be_told_is_lost_all_the_same(store, api, monkeypatch):
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "uwsgi-consul-lost":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    lock = Lock("k", client=api, on_lost=lambda _reason: None)
+    lock.acquire()
+    monkeypatch.setattr(lease, "now", lambda clock=lease.now: clock() + 200)
+    assert not lock.held
+    monkeypatch.undo()
+    wait_for(lambda: not claim._here.get().claims)
+    assert store.sessions == {}
+
+
+def test_a_child_does_not_wait_for_what_nobody_would_tell_it(api, store, monkeypatch):
+    child = os.getpid() + 1
+    with Lock("k", client=api) as lock:
+        lost = lock.lost
+        monkeypatch.setattr(os, "getpid", lambda: child)
+        with pytest.raises(ConsulError, match="by this process"):
+            lost.wait(5)
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("seconds", [0, 1.5])
+def test_a_lease_that_is_over_before_it_begins_is_not_tried_without_a_pause(store, api, seconds):
+    assert not Lock("k", client=api, lock_delay=0.0001).acquire(seconds)
+    wait_for(lambda: not store.sessions)
+    assert 0 < store.seen.count("PUT /v1/session/create") < 30
 
 
 def test_a_section_whose_lock_was_lost_does_not_end_in_silence(store, api):

@@ -568,6 +568,38 @@ def test_sigterm_deregisters_and_goes_on_to_the_earlier_handler(make, registry):
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_handler_of_the_app_that_calls_ours_is_no_circle(make, registry):
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda *_arguments: seen.append("first"))
+    try:
+        make().register()
+        ours = signal.getsignal(signal.SIGTERM)
+
+        def apps(number, frame):
+            seen.append("app")
+            ours(number, frame)
+
+        signal.signal(signal.SIGTERM, apps)
+        make(id="web-2").register()
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_for(lambda: "first" in seen)
+        assert seen == ["app", "first"]
+        assert registry.services == {}
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_end_of_a_child_without_hooks_deregisters_nothing(make, registry, monkeypatch):
+    """uWSGI forks its workers without the hooks of Python."""
+    child = os.getpid() + 1
+    with make():
+        monkeypatch.setattr(os, "getpid", lambda: child)
+        exits._leave_all()
+        monkeypatch.undo()
+        assert list(registry.services) == ["web-1"]
+    assert registry.services == {}
+
+
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, None])
 def test_a_handler_that_python_can_not_call_is_left_alone(make, monkeypatch, handler):
     monkeypatch.setattr(signal, "getsignal", lambda _number: handler)

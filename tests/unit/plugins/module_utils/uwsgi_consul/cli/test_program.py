@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,12 @@ def test_what_consul_refuses_or_nobody_answers_is_status_3_and_shows_no_token(fa
         assert "secret-of-mine" not in shown.output
 
 
+def test_what_consul_says_does_nothing_to_a_terminal(fake_agent, reply):
+    shown = run("services", "--agent", fake_agent(reply("\x1b]0;owned\x07 no", status=403)).address)
+    assert shown.exit_code == 3
+    assert r"\x1b]0;owned\x07 no" in shown.stderr
+
+
 def test_completion_is_silent_when_consul_is_away(refusing, agent):
     def complete(line, address):
         environment = {"_UWSGI_CONSUL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
@@ -118,6 +125,34 @@ def test_completion_is_silent_when_consul_is_away(refusing, agent):
     assert complete("uwsgi-consul service ", agent.address) == (["plain,web"], "")
     assert complete("uwsgi-consul service ", refusing) == ([], "")
     assert "plain,services" in complete("uwsgi-consul ", refusing)[0]
+
+
+def test_completion_leaves_out_what_a_shell_would_run(fake_agent, reply):
+    names = ["web", "größe_1.2-b", "$(reboot)", "`reboot`", "a b", "a;b", "a'b", 'a"b', "*", "a\nb", "a>b", "~", "a\\b"]
+    agent = fake_agent(reply(json.dumps({name: [] for name in names})))
+    environment = {"_UWSGI_CONSUL_COMPLETE": "bash_complete", "COMP_WORDS": "uwsgi-consul service ", "COMP_CWORD": "2"}
+    shown = run(prog_name="uwsgi-consul", env={"CONSUL_HTTP_ADDR": agent.address, **environment})
+    assert shown.stdout.splitlines() == ["plain,größe_1.2-b", "plain,web"]
+
+
+def test_json_does_nothing_to_a_terminal(fake_agent, reply):
+    name = "a\x9b31mb\x7f\ud800"
+    agent = fake_agent(reply(json.dumps({name: []})))
+    shown = run("--json", "--agent", agent.address, "services")
+    assert json.loads(shown.stdout) == [{"name": name, "tags": []}]
+    assert shown.stdout.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("key", ["app/$(reboot)", "app/`x`.yaml", 'app/a"b', "app/;x", "app/-x", "app/" + "ö" * 200, "app/$/", "app/..."])
+def test_the_file_that_is_edited_has_a_name_that_no_shell_acts_upon(fake_agent, reply, monkeypatch, key):
+    """Older releases of click hand it to one."""
+    agent = fake_agent(reply(status=404))
+    edited = []
+    monkeypatch.setattr("click.edit", lambda filename: edited.append(Path(filename).name))
+    shown = run("kv", "edit", key, "--agent", agent.address)
+    assert (shown.exit_code, len(edited)) == (0, 1), shown.output
+    assert re.fullmatch(r"[\w.+][\w.+-]*", edited[0], re.ASCII)
+    assert edited[0].endswith(".yaml") is key.endswith(".yaml")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
