@@ -136,6 +136,8 @@ def build_request(
         arguments.boolean(idempotent, "idempotent")
     query = _query(params)
     names = {name for name, _value in query}
+    if "token" in names:
+        raise InvalidValueError("params: a token must not stand in an address", advice="Give it by token, which goes into a header")
     # What an agent itself holds has neither datacenter nor consistency.
     if not path.startswith("/v1/agent/"):
         if settings.datacenter and "dc" not in names:
