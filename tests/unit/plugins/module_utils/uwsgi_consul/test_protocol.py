@@ -29,7 +29,7 @@ def answer(status=200, content=b"[]", **headers):
 @pytest.mark.parametrize("mode", ["consistent", "stale"])
 @pytest.mark.parametrize("path", ["/v1/health/service/web", "/v1/health/node/n", "/v1/catalog/services", "/v1/kv/k", "/v1/query/q/execute"])
 def test_a_token_is_refused_in_an_address():
-    with pytest.raises(InvalidValueError, match="must not stand in an address") as caught:
+    with pytest.raises(errors.InvalidValueError, match="must not stand in an address") as caught:
         build_request(Settings.resolve(environ={}), "GET", "/v1/kv/a", [("token", "s3cret")])
     assert "s3cret" not in str(caught.value)
 
