@@ -62,7 +62,8 @@ def lock(context: click.Context, name: str, command: tuple[str, ...], wait: floa
 def _release(held: Lock) -> str:
     """Why it was lost before, or nothing."""
     try:
-        held.release()
+        if not held.release():
+            click.echo("uwsgi-consul: Consul did not confirm the release: the lock is free when its session ends", err=True)
     except LostError as error:
         return str(error)
     except ConsulError as error:
