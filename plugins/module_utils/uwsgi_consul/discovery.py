@@ -36,6 +36,8 @@ _PATIENCE = 2.0
 # How old a file's time of confirmation may become, in seconds.
 _SAVE_EVERY = 30.0
 
+# The plugin asks something every 5 s, and says so within a second. Seconds.
+_PLUGIN_SILENCE = 15.0
 # Held while a watch is made, which is seldom.
 _locks = PerProcess(threading.Lock)
 
@@ -477,10 +479,16 @@ class _Source:
                 # The same object as long as the cache's content is the same.
                 if known is None or known[0] is not item:
                     known = self._cached = (item, _of_cache(item))
-                if known[1].stale_since is None:
-                    return Snapshot(known[1].value, known[1].index, known[1].changed, time.time())
-                return known[1]
+                return known[1] if known[1].stale_since is not None else _vouched_for(known[1])
         return None
+
+
+def _vouched_for(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as of the plugin's last contact with Consul, stale when it writes of none any more: its agent process hangs."""
+    contact = (uwsgi_cache.cached("agent") or {}).get("last_contact")
+    confirmed = max(snapshot.changed, float(contact or 0.0))
+    silent = time.time() - confirmed > _PLUGIN_SILENCE
+    return replace(snapshot, confirmed=confirmed, stale_since=confirmed if silent else None)
 
 
 def _of_cache(item: dict[str, Any]) -> Snapshot:

@@ -464,9 +464,14 @@ class Cache:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
         self.items: dict[str, Any] = {}
+        self.contact(0)
         monkeypatch.setattr(uwsgi_cache, "available", lambda: True)
         monkeypatch.setattr(uwsgi_cache, "cached", self.items.get)
         monkeypatch.setattr(vassal, "settings", lambda: settings)
+
+    def contact(self, seconds: float | None) -> None:
+        """The plugin's last contact was so many seconds ago; `None`: there was none."""
+        self.items["agent"] = {"state": "connected", "last_contact": None if seconds is None else time.time() - seconds}
 
 
 def item(name: str, **more: Any) -> dict[str, Any]:
@@ -490,6 +495,23 @@ def test_in_a_worker_the_cache_is_read_and_nobody_is_asked(monkeypatch: pytest.M
     with pytest.raises(NoAgentError):
         discovery.get("other")
     discovery.close()
+
+
+def test_in_a_worker_nothing_is_vouched_for_when_the_plugin_says_nothing_any_more(monkeypatch: pytest.MonkeyPatch, refusing: str) -> None:
+    cache = Cache(monkeypatch, Api(agents=refusing).settings)
+    cache.items["service/web"] = item("a")
+    discovery = Discovery()
+    cache.contact(6)
+    found = discovery.get("web")
+    assert (found.stale, 6 <= found.age < 8) == (False, True)
+    cache.contact(60)
+    found = discovery.get("web")
+    assert (ids(found), found.stale, 60 <= found.age < 62) == (["a"], True, True)
+    for forgotten in (lambda: cache.contact(None), lambda: cache.items.pop("agent")):
+        forgotten()
+        assert discovery.get("web").stale
+    with pytest.raises(TooStaleError):
+        discovery.get("web", max_stale=30)
 
 
 def test_in_a_worker_the_datacenter_of_the_plugin_is_not_written_in_keys(monkeypatch: pytest.MonkeyPatch, refusing: str) -> None:
