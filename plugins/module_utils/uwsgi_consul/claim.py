@@ -427,7 +427,8 @@ class Claim(abc.ABC):
         self._tried = False
 
     def _note(self, error: ConsulError) -> None:
-        if self.trouble is None or str(error) != str(self.trouble):
+        # Its words differ at each try.
+        if type(error) is not type(self.trouble):
             _log.warning("%s: waits for Consul: %s", self.what, error)
         self.trouble = error
 
