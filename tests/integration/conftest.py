@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 import urllib.request
@@ -18,6 +19,10 @@ from typing import Any
 import pytest
 
 from ports import free_port
+
+# A shell has what it runs in the background ignore this, and programs that tests interrupt would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class ConsulAgent:

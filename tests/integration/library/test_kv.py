@@ -391,12 +391,14 @@ class _Passing(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             threading.Timer(self.server.random.uniform(0.01, 0.3), self._ask, (body,)).start()
             return
-        status, content = self._ask(body)
+        status, headers, content = self._ask(body)
         if fault:
             self.close_connection = True
             return
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(content)))
+        if "X-Consul-Index" in headers:
+            self.send_header("X-Consul-Index", headers["X-Consul-Index"])
         self.end_headers()
         self.wfile.write(content)
 
@@ -405,7 +407,7 @@ class _Passing(http.server.BaseHTTPRequestHandler):
         try:
             connection.request(self.command, self.path, body)
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
 
