@@ -255,7 +255,7 @@ static void succeeded(struct consul_watch *watch, const struct consul_answer *an
  * got an older state back. Only an answer that waits for nothing tells what is true. */
 static bool went_back(const struct consul_watch *watch, const struct consul_answer *answer)
 {
-	return watch->waiting && watch->config->kind != CONSUL_WATCH_QUERY && answer->index < watch->index;
+	return watch->waiting && watch->config->kind != CONSUL_WATCH_QUERY && answer->index && answer->index < watch->index;
 }
 
 static void ask_anew(struct consul_watch *watch)
