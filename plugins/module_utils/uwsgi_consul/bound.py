@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
-from .errors import BadAnswerError, InvalidValueError
+from .errors import InvalidValueError
 from .protocol import Answer
 
 if TYPE_CHECKING:
@@ -67,4 +67,4 @@ def read(answer: Answer, function: Callable[[Any], Any]) -> Any:
     try:
         return function(data)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError):
-        raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
+        raise answer.bad() from None

@@ -22,11 +22,11 @@ import os
 import random
 from collections.abc import Sequence
 from logging import getLogger
-from typing import Any, Coroutine, Mapping, NoReturn, TypeVar
+from typing import Any, Coroutine, Dict, Mapping, NoReturn, TypeVar
 
 from . import background, keys
 from .api import AsyncApi
-from .errors import BadAnswerError, BadRequestError, ConflictError, ConsulError, NoAgentError, PermissionDeniedError, ServerError
+from .errors import BadRequestError, ConflictError, ConsulError, NoAgentError, PermissionDeniedError, ServerError
 from .lease import LeasedSession, Terms
 from .process import PerProcess
 from .protocol import Answer, excerpt
@@ -49,7 +49,7 @@ PATIENCE, _PATIENCE_AT_EXIT = 1.0, 3.0
 
 _log = getLogger(__name__)
 _Result = TypeVar("_Result")
-Entry = Mapping[str, Any]
+Entry = Dict[str, Any]
 Operation = Mapping[str, Any]
 
 
@@ -106,7 +106,7 @@ class Reading:
             answer = await self._wait(index)
         # As Consul's documentation demands: an index that goes back begins anew.
         self._index = answer.index if answer.index >= index else 0
-        return _entries(answer)
+        return keys.entries(answer)
 
     def forget(self) -> None:
         """Has the next reading done at once."""
@@ -376,7 +376,7 @@ class Claim(abc.ABC):
                 return "", [result["KV"] for result in found["Results"]]
             reasons = "; ".join(error["What"] for error in found["Errors"])
         except (KeyError, TypeError, ValueError):
-            raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
+            raise answer.bad() from None
         if "Permission denied" in reasons:
             raise PermissionDeniedError(
                 f"{answer.status} {excerpt(reasons)}",
@@ -487,15 +487,6 @@ def encoded(value: bytes) -> str:
 def is_lasting(error: ConsulError) -> bool:
     """Whether an answer that stands for trouble of a server is one to a request that is wrong: a check or node that is not there."""
     return isinstance(error, ServerError) and "Missing" in error.answer
-
-
-def _entries(answer: Answer) -> list[Entry]:
-    if answer.status == 404:
-        return []
-    try:
-        return [keys.entry(item) for item in answer.json()]
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
 
 
 async def _end_all() -> None:

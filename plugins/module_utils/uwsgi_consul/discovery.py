@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 from . import arguments, background, uwsgi_cache, vassal
 from .api import Api, AsyncApi
 from .balance import WAYS, Balancer, Failures, Instance, identity
-from .errors import BadAnswerError, ConsulError, InvalidValueError, NoInstanceError, TooStaleError
+from .errors import ConsulError, InvalidValueError, NoInstanceError, TooStaleError
 from .listener import Listener
 from .process import PerProcess
 from .protocol import Answer, segment
@@ -518,7 +518,7 @@ def _decoder(status: str, sort: bool) -> Callable[[Answer], list[Instance]]:
     def decode(answer: Answer) -> list[Instance]:
         entries = answer.json()
         if not isinstance(entries, list):
-            raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)
+            raise answer.bad()
         found = [one for one in (instance(entry, answer) for entry in entries) if one["status"] in wanted]
         return sorted(found, key=lambda one: (one["node"], one["port"], one["id"])) if sort else found
 

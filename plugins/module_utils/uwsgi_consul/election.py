@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 from . import arguments, background, keys
 from .api import Api
 from .claim import KeyClaim
-from .errors import BadAnswerError, ConsulError
+from .errors import ConsulError
 from .holding import LONGEST_WAIT
 from .lease import Lease, Terms, now
 from .lock import value_of
@@ -157,7 +157,7 @@ class Election:
         try:
             entry = keys.entry(answer.json()[0])
         except (KeyError, IndexError, TypeError, ValueError):
-            raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
+            raise answer.bad() from None
         if not entry["session"]:
             return None
         try:

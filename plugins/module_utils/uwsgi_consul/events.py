@@ -19,7 +19,7 @@ from typing import Any, Dict, List
 
 from . import arguments
 from .bound import Bound, read
-from .errors import BadAnswerError, InvalidValueError
+from .errors import InvalidValueError
 from .protocol import Answer, duration
 
 # What a gossip packet holds of an event, name and payload together, in bytes. Newer agents take less: 1.22 takes 300 of payload.
@@ -113,7 +113,7 @@ class Following:
         """The events of the answer that are new."""
         index = answer.headers["X-Consul-Index"] or ""
         if not re.fullmatch(r"[0-9]{1,20}", index):
-            raise BadAnswerError("the answer has no index", asked=answer.asked, agent=answer.agent)
+            raise answer.bad("the answer has no index")
         new = [one for one in _events(answer) if one["id"] not in self._known]
         self._index = int(index)
         self._known.update(dict.fromkeys(one["id"] for one in new))

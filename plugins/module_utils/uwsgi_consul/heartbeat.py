@@ -27,7 +27,7 @@ from typing import Any
 
 from . import background
 from .api import AsyncApi
-from .errors import BadAnswerError, ConsulError, NoAgentError
+from .errors import ConsulError, NoAgentError
 from .health import Probe
 from .protocol import Answer, excerpt, segment
 from .settings import Settings
@@ -398,7 +398,7 @@ class Registration:
         answer = await self._ask("GET", self.path, allow=(404,))
         owner = self.owner(answer)
         if owner is None:
-            raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)
+            raise answer.bad()
         return owner
 
     async def _put(self, path: str, body: str | None = None, params: Sequence[tuple[str, Any]] = (), allow: tuple[int, ...] = ()) -> int:

@@ -17,7 +17,9 @@ from typing import Any
 from urllib.parse import quote
 
 from . import arguments
+from .bound import read
 from .errors import InvalidValueError
+from .protocol import Answer
 
 # Bytes of a value (Consul's `kv_max_value_size`).
 LARGEST_VALUE = 512 * 1024
@@ -83,6 +85,14 @@ def entry(item: dict[str, Any]) -> dict[str, Any]:
         "modify_index": item["ModifyIndex"],
         "lock_index": item["LockIndex"],
     }
+
+
+def entries(answer: Answer) -> list[dict[str, Any]]:
+    """The entries of an answer of `/v1/kv/`; none of a 404. Raises `BadAnswerError`."""
+    if answer.status == 404:
+        return []
+    found: list[dict[str, Any]] = read(answer, lambda items: [entry(item) for item in items])
+    return found
 
 
 def text(found: Mapping[str, Any], codec: str = "utf-8") -> str:

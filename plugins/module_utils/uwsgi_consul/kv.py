@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import arguments, keys, transactions
 from .bound import Bound, read
 from .errors import ConsulError, InvalidValueError
-from .keys import entry
+from .keys import entries
 from .protocol import Answer
 from .transactions import Operation
 from .updates import NewValue, Update
@@ -214,20 +214,13 @@ class KV(Bound):
         return request.results(answer)
 
 
-def _entries(answer: Answer) -> list[dict[str, Any]]:
-    if answer.status == 404:
-        return []
-    entries: list[dict[str, Any]] = read(answer, lambda found: [entry(item) for item in found])
-    return entries
-
-
 def _first_entry(answer: Answer) -> dict[str, Any] | None:
-    found = _entries(answer)
+    found = entries(answer)
     return found[0] if found else None
 
 
 def _sorted_entries(answer: Answer) -> list[dict[str, Any]]:
-    return sorted(_entries(answer), key=lambda one: str(one["key"]))
+    return sorted(entries(answer), key=lambda one: str(one["key"]))
 
 
 def _flag(answer: Answer) -> bool:

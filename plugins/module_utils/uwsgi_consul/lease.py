@@ -29,7 +29,7 @@ from typing import Any, Generator
 
 from . import arguments
 from .api import AsyncApi
-from .errors import BadAnswerError, ConsulError, InvalidValueError, NotFoundError
+from .errors import ConsulError, InvalidValueError, NotFoundError
 from .protocol import duration
 from .sessions import BEHAVIORS, LONGEST_LOCK_DELAY, LONGEST_TTL, SHORTEST_TTL
 
@@ -265,7 +265,7 @@ class LeasedSession:
         try:
             self.id = arguments.session(answer.json()["ID"])
         except (InvalidValueError, KeyError, TypeError):
-            raise BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent) from None
+            raise answer.bad() from None
         self.lease.prove(sent)
 
     async def keep(self) -> None:

@@ -103,7 +103,11 @@ class Answer:
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
-            raise BadAnswerError(f"the answer is no JSON: {excerpt(self.text)}", asked=self.asked, agent=self.agent) from None
+            raise self.bad(f"the answer is no JSON: {excerpt(self.text)}") from None
+
+    def bad(self, problem: str = "the answer is not what Consul's API promises") -> BadAnswerError:
+        """The error that says so of this answer."""
+        return BadAnswerError(problem, asked=self.asked, agent=self.agent)
 
     def _number(self, header: str) -> int | None:
         value = self.headers[header]

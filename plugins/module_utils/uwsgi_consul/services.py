@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
-from .errors import BadAnswerError
 from .protocol import Answer
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def instance(entry: Any, answer: Answer) -> dict[str, Any]:
             "status": worst_status(entry["Checks"]),
         }
     except (KeyError, TypeError, AttributeError):
-        raise _unexpected(answer) from None
+        raise answer.bad() from None
 
 
 def worst_status(checks: Iterable[dict[str, Any]]) -> str:
@@ -134,9 +133,5 @@ def _warn_of_acls(answer: Answer, what: str, warn: Callable[[str], None] | None)
 def _expect(kind: type, answer: Answer) -> Any:
     data = answer.json()
     if not isinstance(data, kind):
-        raise _unexpected(answer)
+        raise answer.bad()
     return data
-
-
-def _unexpected(answer: Answer) -> BadAnswerError:
-    return BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)

@@ -279,7 +279,7 @@ class Request:
         in_tree = len(entries) - single
         has_tree = any(operation.verb == "get-tree" for operation in self.operations)
         if in_tree < 0 or (in_tree and not has_tree):
-            raise _unexpected(answer)
+            raise answer.bad()
         rest = iter(entries)
         results: list[Any] = []
         for operation in self.operations:
@@ -358,7 +358,3 @@ def _packed(checked: Sequence[tuple[Operation, bytes]]) -> Iterator[Request]:
             first, tuple(operation for operation, _encoded in taken), b"[" + b",".join(encoded for _operation, encoded in taken) + b"]"
         )
         first = end
-
-
-def _unexpected(answer: Answer) -> BadAnswerError:
-    return BadAnswerError("the answer is not what Consul's API promises", asked=answer.asked, agent=answer.agent)

@@ -245,7 +245,7 @@ class _Sentinel:
         try:
             found = troubles(answer.json())
         except (TypeError, KeyError, AttributeError):
-            raise BadAnswerError("the answer is no list of checks", asked=answer.asked, agent=answer.agent) from None
+            raise answer.bad("the answer is no list of checks") from None
         services = {service for service, *_check in found ^ self._troubles}
         self._troubles = found
         # A check of a node counts for all services on it, and after a reset anything may be different.
@@ -480,7 +480,7 @@ class Watcher:
                     await sentinel.take(answer, True)
                     sentinel.index = answer.index
                     if not answer.index:
-                        raise BadAnswerError("the answer has no index", asked=answer.asked, agent=answer.agent)
+                        raise answer.bad("the answer has no index")
                 except ConsulError as error:
                     if await self._is_its_own(sentinel.datacenter, error):
                         sentinel.fail(error)
