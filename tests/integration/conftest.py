@@ -5,6 +5,7 @@ The binary is `CONSUL_BIN`, set by `make` to what `molecule/lab/lab.py consul` p
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ import signal
 import subprocess
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,13 @@ from ports import free_port
 # A shell has what it runs in the background ignore this, and programs that tests interrupt would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def consul_binary() -> str:
+    binary = os.environ.get("CONSUL_BIN") or shutil.which("consul")
+    if not binary:
+        raise RuntimeError("no Consul binary: set CONSUL_BIN, or run this suite by `make integration`")
+    return binary
 
 
 class ConsulAgent:
@@ -45,6 +55,7 @@ class ConsulAgent:
             config = server | (config or {})
         self.node, self.datacenter, self.token = node, datacenter, token
         self.http_port, self.serf_wan_port, self.server_port, self.serf_lan_port = (free_port() for _ in range(4))
+        self.https_port = 0
         self.address = f"127.0.0.1:{self.http_port}"
         self.log = directory / f"consul-{node}.log"
         ports = {
@@ -64,9 +75,7 @@ class ConsulAgent:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> ConsulAgent:
-        binary = os.environ.get("CONSUL_BIN") or shutil.which("consul")
-        if not binary:
-            raise RuntimeError("no Consul binary: set CONSUL_BIN, or run this suite by `make test-integration`")
+        binary = consul_binary()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             began = self.log.stat().st_size if self.log.exists() else 0
@@ -125,6 +134,102 @@ def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulAgent]:
         yield agent.start()
     finally:
         agent.stop()
+
+
+@dataclass(frozen=True)
+class Datacenters:
+    """Two datacenters, one server each, joined over WAN, with ACLs that deny by default, gossip encryption, and an HTTPS
+    listener that wants certificates of its clients. The agents' plain HTTP is for the tests' own questions."""
+
+    dc1: ConsulAgent
+    dc2: ConsulAgent
+    token: str
+    certificates: Path
+
+    def options(self, agent: ConsulAgent | None = None) -> dict[str, Any]:
+        """The options of a module or plugin that asks an agent as its administrator, dc1's unless told otherwise."""
+        return {
+            "agents": [f"https://127.0.0.1:{(agent or self.dc1).https_port}"],
+            "token": self.token,
+            "ca_path": str(self.certificates / "consul-agent-ca.pem"),
+            "client_cert": str(self.certificates / "dc1-client-consul-0.pem"),
+            "client_key": str(self.certificates / "dc1-client-consul-0-key.pem"),
+        }
+
+    def environment(self) -> dict[str, str]:
+        """The same as Consul's environment variables."""
+        options = self.options()
+        return {
+            "CONSUL_HTTP_ADDR": options["agents"][0],
+            "CONSUL_HTTP_TOKEN": options["token"],
+            "CONSUL_CACERT": options["ca_path"],
+            "CONSUL_CLIENT_CERT": options["client_cert"],
+            "CONSUL_CLIENT_KEY": options["client_key"],
+        }
+
+
+@pytest.fixture(scope="session")
+def datacenters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datacenters]:
+    """As `Datacenters` says, for the whole session: tests use names of their own in them, and break nothing."""
+    directory = tmp_path_factory.mktemp("datacenters")
+    for arguments in (
+        ("ca", "create"),
+        ("cert", "create", "-server", "-dc=dc1", "-additional-ipaddress=127.0.0.1"),
+        ("cert", "create", "-server", "-dc=dc2", "-additional-ipaddress=127.0.0.1"),
+        ("cert", "create", "-client", "-dc=dc1"),
+    ):
+        subprocess.run([consul_binary(), "tls", *arguments], cwd=directory, check=True, capture_output=True)
+    token, gossip = str(uuid.uuid4()), base64.b64encode(os.urandom(32)).decode()
+
+    def make(node: str, datacenter: str, **config: Any) -> ConsulAgent:
+        https = free_port()
+        tls = {
+            "ca_file": str(directory / "consul-agent-ca.pem"),
+            "cert_file": str(directory / f"{datacenter}-server-consul-0.pem"),
+            "key_file": str(directory / f"{datacenter}-server-consul-0-key.pem"),
+            "verify_incoming": True,
+        }
+        tokens = {"initial_management": token, "agent": token, "replication": token}
+        agent = ConsulAgent(
+            directory,
+            {
+                "acl": {"enabled": True, "default_policy": "deny", "enable_token_replication": True, "tokens": tokens},
+                "primary_datacenter": "dc1",
+                "encrypt": gossip,
+                "ports": {"https": https},
+                "tls": {"https": tls},
+                "enable_script_checks": True,
+                **config,
+            },
+            node,
+            datacenter,
+            token,
+        )
+        agent.https_port = https
+        return agent
+
+    agents = [make("node1", "dc1")]
+    agents.append(make("node2", "dc2", retry_join_wan=[f"127.0.0.1:{agents[0].serf_wan_port}"]))
+    try:
+        for agent in agents:
+            agent.start()
+        _wait_until(lambda: agents[0].get("/v1/catalog/nodes?dc=dc2") and agents[1].get("/v1/acl/replication")["ReplicatedTokenIndex"])
+        yield Datacenters(agents[0], agents[1], token, directory)
+    finally:
+        for agent in agents:
+            agent.stop()
+
+
+def _wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < deadline, "the datacenters did not join"
+        time.sleep(0.1)
 
 
 @pytest.fixture

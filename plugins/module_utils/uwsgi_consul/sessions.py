@@ -56,21 +56,7 @@ class Sessions(Bound):
         without one it does not end by time. behavior: whether its end releases its locks, or deletes their keys. Durations are
         seconds, or texts such as `1m30s`. Raises `ConsulError`.
         """
-        body: dict[str, Any] = {"Behavior": arguments.choice(behavior, "behavior", BEHAVIORS)}
-        if name != "":
-            body["Name"] = arguments.name(name, "name")
-        if node is not None:
-            body["Node"] = arguments.name(node, "node")
-        if checks is not None:
-            body["Checks"] = arguments.names(checks, "checks")
-        if node_checks is not None:
-            body["NodeChecks"] = arguments.names(node_checks, "node_checks")
-        if service_checks is not None:
-            body["ServiceChecks"] = [{"ID": check} for check in arguments.names(service_checks, "service_checks")]
-        if lock_delay is not None:
-            body["LockDelay"] = duration(arguments.duration(lock_delay, "lock_delay", 0, LONGEST_LOCK_DELAY))
-        if ttl is not None:
-            body["TTL"] = duration(arguments.duration(ttl, "ttl", SHORTEST_TTL, LONGEST_TTL))
+        body = terms(name, node, checks, node_checks, service_checks, lock_delay, ttl, behavior)
         return str(read(self._ask("PUT", "/v1/session/create", body=body), lambda data: data["ID"]))
 
     def destroy(self, session_id: str) -> None:
@@ -102,6 +88,35 @@ class Sessions(Bound):
     def _sessions(self, path: str) -> SessionList:
         found: SessionList = read(self._ask("GET", path), lambda data: [session(item) for item in data or ()])
         return found
+
+
+def terms(
+    name: str = "",
+    node: str | None = None,
+    checks: Iterable[str] | None = None,
+    node_checks: Iterable[str] | None = None,
+    service_checks: Iterable[str] | None = None,
+    lock_delay: float | str | None = None,
+    ttl: float | str | None = None,
+    behavior: str = "release",
+) -> dict[str, Any]:
+    """What `Sessions.create` sends for these arguments; raises `InvalidValueError` for those that can't be right."""
+    body: dict[str, Any] = {"Behavior": arguments.choice(behavior, "behavior", BEHAVIORS)}
+    if name != "":
+        body["Name"] = arguments.name(name, "name")
+    if node is not None:
+        body["Node"] = arguments.name(node, "node")
+    if checks is not None:
+        body["Checks"] = arguments.names(checks, "checks")
+    if node_checks is not None:
+        body["NodeChecks"] = arguments.names(node_checks, "node_checks")
+    if service_checks is not None:
+        body["ServiceChecks"] = [{"ID": check} for check in arguments.names(service_checks, "service_checks")]
+    if lock_delay is not None:
+        body["LockDelay"] = duration(arguments.duration(lock_delay, "lock_delay", 0, LONGEST_LOCK_DELAY))
+    if ttl is not None:
+        body["TTL"] = duration(arguments.duration(ttl, "ttl", SHORTEST_TTL, LONGEST_TTL))
+    return body
 
 
 def session(item: dict[str, Any]) -> Session:

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all modules share: the connection's options, the client, errors, check mode, diff mode, and an exact `changed`.
+
+A module is its documentation, its argument spec, and `run(function, spec)`. The function gets a `Task` and returns a
+`Change`, or None when it only read. `changed` and `diff` follow from the change, so they are the same in check mode.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._connection import ConnectionOptions
+from .uwsgi_consul.api import Api
+from .uwsgi_consul.errors import ConsulError
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What was before and what is after, or would be in check mode; None means that there is no such thing.
+
+    Both hold plain values that can be compared and shown: no secret, and nothing that Consul changes by itself.
+    """
+
+    before: Any
+    after: Any
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.before != self.after)
+
+    def diff(self) -> dict[str, Any]:
+        """As Ansible shows it."""
+        return {"before": _shown(self.before), "after": _shown(self.after)}
+
+
+NOTHING = Change(None, None)
+
+
+class Task:
+    """What a module's function gets: its options, a client, and where its results go.
+
+    results: what the module returns beside `changed` and `diff`. It is returned with a failure, too, so that what was
+    done until then is known. changed: to be set by a task of many steps after each, for a failure in their midst.
+    """
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.params: dict[str, Any] = module.params
+        self.check_mode: bool = module.check_mode
+        self.warn: Callable[[str], None] = module.warn
+        self.results: dict[str, Any] = {}
+        self.changed = False
+
+    @functools.cached_property
+    def api(self) -> Api:
+        """Asks Consul as the connection's options say. Raises `InvalidValueError` for those that can't be right."""
+        return Api(ConnectionOptions.settings(self.params.get))
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the options that the task gives a value."""
+        return {name: self.params[name] for name in names if self.params[name] is not None}
+
+
+def run(function: Callable[[Task], Change | None], argument_spec: Mapping[str, Mapping[str, Any]], **constraints: Any) -> None:
+    """Runs a module, and ends the process with its result.
+
+    constraints: `required_if`, `mutually_exclusive` and the like, as `AnsibleModule` takes them.
+    """
+    module = AnsibleModule({**ConnectionOptions.ARGUMENT_SPEC, **argument_spec}, supports_check_mode=True, **constraints)
+    task = Task(module)
+    try:
+        change = function(task) or NOTHING
+    except ConsulError as error:
+        module.fail_json(msg=str(error), changed=task.changed, **{**task.results, **_parts(error)})
+    module.exit_json(changed=change.changed, **({"diff": change.diff()} if change.changed and module._diff else {}), **task.results)
+
+
+def _parts(error: ConsulError) -> dict[str, Any]:
+    """The parts of an error that `rescue` can decide by, those that it has."""
+    parts = {name: getattr(error, name, None) for name in ("asked", "agent", "advice", "status")}
+    return {name: value for name, value in parts.items() if value}
+
+
+def _shown(value: Any) -> Any:
+    if value is None:
+        return ""
+    # Ansible can show texts and mappings.
+    return value if isinstance(value, (str, dict)) else {"value": value}

@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a module in the tests' own process, by what Ansible would give it on its input, and reads what it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+from ansible.module_utils import basic
+
+PACKAGE = "ansible_collections.uwsgi.consul.plugins.modules"
+
+
+def run_module(name: str, /, check: bool = False, **params: Any) -> dict[str, Any]:
+    """The module's result, `failed` and `msg` of a failure among it; with its diff."""
+    given = {"_ansible_check_mode": check, "_ansible_diff": True, **{key: value for key, value in params.items() if value is not None}}
+    printed = io.StringIO()
+    with _arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        import_module(f"{PACKAGE}.{name}").main()
+    result: dict[str, Any] = json.loads(printed.getvalue())
+    return result
+
+
+@contextlib.contextmanager
+def _arguments(given: dict[str, Any]) -> Iterator[None]:
+    try:
+        from ansible.module_utils.testing import patch_module_args
+    except ImportError:  # ansible-core before 2.19
+        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
+        with mock.patch.object(basic, "_ANSIBLE_ARGS", arguments):
+            yield
+    else:
+        with patch_module_args(given):
+            yield
