@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LAB := $(BIN)/python molecule/lab/lab.py
+# The oldest Consul that we support, whatever archive is given for the newest.
+OLDEST := env --unset CONSUL_ARCHIVE CONSUL_VERSION=1.8.7 $(LAB)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Ansible finds the checkout's settings even where the folder is writable for others.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -69,7 +71,7 @@ sanity: venv  ## ansible-test sanity on what the artifact holds
 .PHONY: integration
 integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
 	@molecule/lab/prerequisites plugin
-	CONSUL_BIN="$$($(LAB) consul --binary)" pytest tests/integration
+	CONSUL_BIN="$$($(LAB) consul --binary)" CONSUL_OLDEST_BIN="$$($(OLDEST) consul --binary)" pytest tests/integration
 
 .PHONY: analyze
 analyze:  ## The plugin's sources under two compilers' warnings and clang's analyzer

@@ -1,6 +1,6 @@
 """Fixtures of every integration suite: a real Consul agent of one's own on free loopback ports.
 
-The binary is `CONSUL_BIN`, set by `make` to what `molecule/lab/lab.py consul` provides.
+The binary is `CONSUL_BIN`, set by `make` to what `molecule/lab/lab.py consul` provides; `CONSUL_OLDEST_BIN` is Consul 1.8.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ class ConsulAgent:
         datacenter: str = "dc1",
         token: str = "",
         persistent: bool = False,
+        binary: str = "",
     ) -> None:
         # token: what this class asks with unless told otherwise, for an agent that answers nobody without one.
-        # persistent: a server that knows after a restart what it knew before; a -dev agent forgets it.
+        # binary: another Consul than that of `CONSUL_BIN`. persistent: a server that knows after a restart what it knew before; a -dev agent forgets it.
+        self.binary = binary or consul_binary()
         self.mode = [] if persistent else ["-dev"]
         if persistent:
             server = {"server": True, "bootstrap": True, "data_dir": str(directory / f"data-{node}"), "performance": {"raft_multiplier": 1}}
@@ -62,7 +64,7 @@ class ConsulAgent:
             "http": self.http_port,
             "https": -1,
             "grpc": -1,
-            "grpc_tls": -1,
+            **({"grpc_tls": -1} if not binary else {}),
             "dns": -1,
             "serf_lan": self.serf_lan_port,
             "serf_wan": self.serf_wan_port,
@@ -75,12 +77,13 @@ class ConsulAgent:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> ConsulAgent:
-        binary = consul_binary()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             began = self.log.stat().st_size if self.log.exists() else 0
             with self.log.open("ab") as log:
-                self.process = subprocess.Popen([binary, "agent", *self.mode, f"-config-file={self.config_file}"], stdout=log, stderr=log)
+                self.process = subprocess.Popen(
+                    [self.binary, "agent", *self.mode, f"-config-file={self.config_file}"], stdout=log, stderr=log
+                )
             if self._wait_ready(deadline):
                 return self
             # A port of one that is started again may have been taken for a moment by another process.
@@ -130,6 +133,19 @@ class ConsulAgent:
 def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulAgent]:
     """One agent for the whole session: tests use names of their own in it."""
     agent = ConsulAgent(tmp_path_factory.mktemp("consul"))
+    try:
+        yield agent.start()
+    finally:
+        agent.stop()
+
+
+@pytest.fixture(scope="session")
+def consul_oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulAgent]:
+    """An agent of the oldest Consul that we support, 1.8, for the whole session, without ACLs."""
+    binary = os.environ.get("CONSUL_OLDEST_BIN")
+    if not binary:
+        raise RuntimeError("no binary of the oldest Consul: set CONSUL_OLDEST_BIN, or run this suite by `make integration`")
+    agent = ConsulAgent(tmp_path_factory.mktemp("consul-oldest"), binary=binary)
     try:
         yield agent.start()
     finally:

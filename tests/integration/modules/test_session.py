@@ -59,3 +59,9 @@ def test_other_terms_are_no_reason_to_end_its_locks(module, fails):
 )
 def test_bad_input(fails, params, expected):
     assert expected in fails("consul_session", **params)
+
+
+def test_the_oldest_consul(ensure, consul_oldest):
+    agent = {"agents": [consul_oldest.address], "token": None}
+    ensure("consul_session", name="module-oldest", ttl="30s", **agent)
+    ensure("consul_session", name="module-oldest", state="absent", **agent)
