@@ -49,7 +49,8 @@ class ConsulAgent:
         binary: str = "",
     ) -> None:
         # token: what this class asks with unless told otherwise, for an agent that answers nobody without one.
-        # binary: another Consul than that of `CONSUL_BIN`. persistent: a server that knows after a restart what it knew before; a -dev agent forgets it.
+        # binary: another Consul than that of `CONSUL_BIN`.
+        # persistent: a server that knows after a restart what it knew before; a -dev agent forgets it.
         self.binary = binary or consul_binary()
         self.mode = [] if persistent else ["-dev"]
         if persistent:
