@@ -12,8 +12,6 @@ short_description: Finds the instances of services
 description:
   - Returns the instances of services that Consul knows, those that are healthy unless told otherwise.
   - A service that Consul does not know has no instances. It is no error unless O(fail_on_empty) is set.
-requirements:
-  - python-consul2 or py-consul, on the controller
 extends_documentation_fragment:
   - uwsgi.consul.connection
   - uwsgi.consul.connection.plugins
@@ -21,6 +19,7 @@ extends_documentation_fragment:
   - uwsgi.consul.token.plugins
   - uwsgi.consul.tls
   - uwsgi.consul.tls.plugins
+  - uwsgi.consul.cache
 options:
   _terms:
     description: Names of the services.
@@ -167,7 +166,7 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
@@ -175,16 +174,16 @@ display = Display()
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client: Client, terms: list[Any]) -> list[Any]:
-        found = [instance for service in terms for instance in self._instances(client, service)]
+    def results(self, api: Api, terms: list[Any]) -> list[Any]:
+        found = [instance for service in terms for instance in self._instances(api, service)]
         if self.get_option("format") == "dict":
             return as_list(found)
         return [self._text(instance) for instance in found]
 
-    def _instances(self, client: Client, service: str) -> list[dict[str, Any]]:
+    def _instances(self, api: Api, service: str) -> list[dict[str, Any]]:
         status = self.get_option("status")
         found = services.instances(
-            client,
+            api,
             service,
             tags=self.get_option("tags"),
             status=status,

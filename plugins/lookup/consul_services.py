@@ -11,8 +11,6 @@ version_added: 0.1.0
 short_description: Lists the services of a datacenter
 description:
   - Returns the names of the services that Consul's catalog has, healthy or not, sorted.
-requirements:
-  - python-consul2 or py-consul, on the controller
 extends_documentation_fragment:
   - uwsgi.consul.connection
   - uwsgi.consul.connection.plugins
@@ -20,6 +18,7 @@ extends_documentation_fragment:
   - uwsgi.consul.token.plugins
   - uwsgi.consul.tls
   - uwsgi.consul.tls.plugins
+  - uwsgi.consul.cache
 options:
   _terms:
     description: Shell patterns, such as V(web-*). Only services whose name matches one of them. All services by default.
@@ -67,15 +66,15 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 display = Display()
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client: Client, terms: list[Any]) -> list[Any]:
-        found = services.services(client, warn=display.warning)
+    def results(self, api: Api, terms: list[Any]) -> list[Any]:
+        found = services.services(api, warn=display.warning)
         if terms:
             found = [service for service in found if any(fnmatchcase(service["name"], pattern) for pattern in terms)]
         return as_list(found) if self.get_option("with_tags") else [service["name"] for service in found]

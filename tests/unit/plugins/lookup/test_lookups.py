@@ -55,7 +55,7 @@ def run(monkeypatch):
 
     def call(name, terms, answers, **options):
         client = Client(answers)
-        monkeypatch.setattr(_lookup, "_client_for", lambda _settings: client)
+        monkeypatch.setattr(_lookup, "_api_for", lambda _settings, _seconds: client)
         return load(name).run(terms, variables={}, **options), client.asked
 
     return call
