@@ -24,12 +24,24 @@ options:
     description: Shell patterns, such as V(web-*). Only services whose name matches one of them. All services by default.
     type: list
     elements: str
+  tags:
+    description: Only services that have all of these tags, be it on several instances.
+    type: list
+    elements: str
+    default: []
+  filter:
+    description:
+      - Only services with an instance that matches this expression of Consul's filter language, such as
+        V(ServiceMeta.tier == "gold").
+      - Releases of Consul that can't filter services, such as 1.8, are an error.
+    type: str
   with_tags:
     description: Whether to return each service as a dictionary with its tags, instead of its name.
     type: bool
     default: false
 notes:
   - Without O(with_tags), C(lookup) joins the names by commas, and C(query) returns them as a list. With it both return a list.
+  - Without services that match, the list is empty.
 seealso:
   - plugin: uwsgi.consul.consul_service
     plugin_type: lookup
@@ -48,6 +60,10 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.tags | join(' ') }}"
   loop: "{{ query('uwsgi.consul.consul_services', 'web-*', datacenter='dc2', with_tags=true) }}"
+
+- name: Print the services of a team
+  ansible.builtin.debug:
+    msg: "{{ query('uwsgi.consul.consul_services', tags=['public'], filter='ServiceMeta.team == \"shop\"') }}"
 """
 
 RETURN = r"""
@@ -65,7 +81,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import arguments, services
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
@@ -74,7 +90,9 @@ display = Display()
 
 class LookupModule(ConsulLookup):
     def results(self, api: Api, terms: list[Any]) -> list[Any]:
-        found = services.services(api, warn=display.warning)
+        found = services.services(api, filter=self.get_option("filter"), warn=display.warning)
+        if tags := set(arguments.names(self.get_option("tags"), "tags")):
+            found = [service for service in found if tags.issubset(service["tags"])]
         if terms:
             found = [service for service in found if any(fnmatchcase(service["name"], pattern) for pattern in terms)]
         return as_list(found) if self.get_option("with_tags") else [service["name"] for service in found]

@@ -13,10 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
+from .errors import InvalidValueError
 from .protocol import Answer
+from .waiting import Held, until
 
 if TYPE_CHECKING:
     from .api import Api
+
+_MATCHES_NOTHING = "ServiceName == one and ServiceName == another"
 
 # What an instance's status may be for each choice of `instances`.
 STATUSES: dict[str, tuple[str, ...]] = {
@@ -36,13 +40,16 @@ def instances(
     filter: str | None = None,  # noqa: A002 - Consul's own term
     datacenter: str | None = None,
     warn: Callable[[str], None] | None = None,
+    least: int = 1,
+    wait: float = 0.0,
 ) -> list[dict[str, Any]]:
     """The instances of a service, as `instance` describes them; an empty list for a service that Consul does not know.
 
     tags: an instance must have all of them. status: `passing`, `warning` (passing or warning) or `any`.
     near: sorts by the round trip time from this node (`_agent`: the agent that is asked); unless given, the order is by
     node, port and id, and so always the same. filter: an expression in Consul's filter language.
-    warn: is called with a sentence when the token may not see all instances. Raises `ConsulError`.
+    warn: is called with a sentence when the token may not see all instances. wait: for how many seconds to wait until there
+    are *least* of them; what there is then is returned. Raises `ConsulError`.
     """
     path = f"/v1/health/service/{arguments.path_name(service, 'service')}"
     arguments.choice(status, "status", tuple(STATUSES))
@@ -55,10 +62,20 @@ def instances(
         params.append(("filter", arguments.text(filter, "filter")))
     params += _datacenter(datacenter)
     _judge_warn(warn)
-    answer = client.request("GET", path, params)
-    _warn_of_acls(answer, f"instances of service {service}", warn)
-    found = [instance(entry, answer) for entry in _expect(list, answer)]
-    found = [entry for entry in found if entry["status"] in STATUSES[status]]
+    arguments.integer(least, "least", 0)
+
+    def decode(answer: Answer) -> list[dict[str, Any]]:
+        found = [instance(entry, answer) for entry in _expect(list, answer)]
+        return [entry for entry in found if entry["status"] in STATUSES[status]]
+
+    def ask(held: Held) -> Answer:
+        answer = client.request("GET", path, [*params, *held])
+        # Not again with each change that is waited for.
+        if not held:
+            _warn_of_acls(answer, f"instances of service {service}", warn)
+        return answer
+
+    found = until(ask, decode, lambda found: len(found) >= least, arguments.seconds(wait, "wait"))
     return found if near else sorted(found, key=lambda entry: (entry["node"], entry["port"], entry["id"]))
 
 
@@ -104,13 +121,25 @@ def worst_status(checks: Iterable[dict[str, Any]]) -> str:
     return next((status for status in ("critical", "warning") if status in seen), "passing")
 
 
-def services(client: Api, *, datacenter: str | None = None, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+def services(
+    client: Api,
+    *,
+    filter: str | None = None,  # noqa: A002 - Consul's own term
+    datacenter: str | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
     """All services of a datacenter, healthy or not, as `{"name": ..., "tags": [...]}`, sorted by name, tags sorted.
 
-    The tags are those of all instances together. warn: as for `instances`. Raises `ConsulError`.
+    The tags are those of all instances together. filter: only instances that match count; `InvalidValueError` where the
+    servers are too old for it. warn: as for `instances`. Raises `ConsulError`.
     """
     _judge_warn(warn)
-    answer = client.request("GET", "/v1/catalog/services", _datacenter(datacenter))
+    path, params = "/v1/catalog/services", _datacenter(datacenter)
+    wanted = [] if filter in (None, "") else [("filter", arguments.text(filter, "filter"))]
+    answer = client.request("GET", path, [*params, *wanted])
+    # Old servers ignore it without a word, and so they find services by this, too.
+    if wanted and answer.json() and client.request("GET", path, [*params, ("filter", _MATCHES_NOTHING)]).json():
+        raise InvalidValueError("filter: this release of Consul can't filter its services", advice="Choose them by name or by tags")
     _warn_of_acls(answer, "services", warn)
     found = _expect(dict, answer)
     return [{"name": name, "tags": sorted(found[name] or [])} for name in sorted(found)]

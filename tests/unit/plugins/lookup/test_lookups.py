@@ -117,6 +117,38 @@ def test_choices_and_types_are_checked(run, options):
         run("consul_service", ["web"], WEB, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_instances": 3}, "service web has 2 passing instances that match, and 3 are wanted"),
+        ({"min_instances": 3, "wait": 0.01}, "service web has 2 passing instances that match, and 3 are wanted after 0.01 s"),
+        ({"wait": -1}, "wait: -1.0 is no number of seconds"),
+        ({"min_instances": -1}, "min_instances: -1 is no whole number"),
+    ],
+)
+def test_too_few_instances_are_an_error_when_told(run, options, message):
+    with pytest.raises(AnsibleLookupError, match=f"^{message}"):
+        run("consul_service", ["web"], WEB, **options)
+
+
+def test_enough_instances_are_not_waited_for(run):
+    found, asked = run("consul_service", ["web"], WEB, wait=60, min_instances=2)
+    assert len(found) == 2
+    assert asked == [("GET", "/v1/health/service/web", [("passing", "1")])]
+
+
+def test_waiting_for_none_is_waiting_for_one(run):
+    with pytest.raises(AnsibleLookupError, match="^service none has no passing instance that matches after"):
+        run("consul_service", ["none"], WEB, wait=0.01)
+
+
+def test_what_waits_shares_no_answers(run):
+    plugin = load("consul_service")
+    for wait, share in ((None, True), (0, True), (5, False)):
+        plugin.set_options(direct={"wait": wait})
+        assert plugin.may_share() is share
+
+
 SERVICES = {"/v1/catalog/services": {"web-b": ["x"], "web-a": [], "consul": []}}
 
 
@@ -131,6 +163,11 @@ def test_names_of_services(run, terms, names):
 
 def test_services_with_their_tags(run):
     assert run("consul_services", ["web-b"], SERVICES, with_tags=True)[0] == [{"name": "web-b", "tags": ["x"]}]
+
+
+@pytest.mark.parametrize(("tags", "names"), [(["x"], ["web-b"]), (["x", "y"], []), ([], ["consul", "web-a", "web-b"])])
+def test_services_by_tags(run, tags, names):
+    assert run("consul_services", [], SERVICES, tags=tags)[0] == names
 
 
 def item(key, value):

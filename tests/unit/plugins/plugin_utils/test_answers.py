@@ -19,7 +19,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
 from ansible_collections.uwsgi.consul.plugins.plugin_utils import _answers
 
-SECRET = "hidden"
+HIDDEN = "not-in-a-name"
 FORK = multiprocessing.get_context("fork")
 
 
@@ -121,12 +121,12 @@ def test_what_a_killed_writer_left_is_nothing(consul, tmp_path):
 
 
 def test_nobody_else_may_read_them_and_no_name_tells_a_token(consul, tmp_path):
-    sharing(token=SECRET).request("GET", "/v1/x")
+    sharing(token=HIDDEN).request("GET", "/v1/x")
     folder = tmp_path / "uwsgi_consul"
     (file,) = folder.iterdir()
     assert [stat.S_IMODE(one.stat().st_mode) for one in (folder, file)] == [0o700, 0o600]
-    assert SECRET not in file.name
-    assert SECRET.encode() not in file.read_bytes()
+    assert HIDDEN not in file.name
+    assert HIDDEN.encode() not in file.read_bytes()
 
 
 def test_without_the_folder_nothing_is_shared(consul, monkeypatch):

@@ -144,3 +144,39 @@ def test_an_answer_of_another_shape_is_a_bad_answer(ask, data):
 def test_a_catalog_of_another_shape_is_a_bad_answer(ask, data):
     with pytest.raises(errors.BadAnswerError):
         ask(services.services, data)
+
+
+def filtering(reply, *, able):
+    """What an agent answers, one that can filter services or one that does not know how."""
+
+    def answer(received):
+        nothing = able and "ServiceName" in received.target
+        return reply("{}" if nothing else '{"web": []}')(received)
+
+    return answer
+
+
+def test_services_are_filtered_by_the_servers(fake_agent, reply):
+    agent = fake_agent(filtering(reply, able=True))
+    assert services.services(Client(agents=[agent.address]), filter="ServiceMeta.tier == gold") == [{"name": "web", "tags": []}]
+    assert agent.requests[0].target == "/v1/catalog/services?filter=ServiceMeta.tier+%3D%3D+gold"
+
+
+def test_servers_that_ignore_a_filter_are_found_out(fake_agent, reply):
+    agent = fake_agent(filtering(reply, able=False))
+    with pytest.raises(errors.InvalidValueError, match="^filter: this release of Consul can't filter its services"):
+        services.services(Client(agents=[agent.address]), filter="ServiceMeta.tier == gold")
+
+
+def test_few_instances_are_waited_for(fake_agent, reply):
+    def answer(received):
+        found = [entry()] if "index=7" not in received.target else [entry(), entry(service_id="web-2")]
+        return reply(json.dumps(found), X_Consul_Index="7")(received)
+
+    agent = fake_agent(answer)
+    found = services.instances(Client(agents=[agent.address]), "web", least=2, wait=30)
+    assert [one["id"] for one in found] == ["web-1", "web-2"]
+    assert [one.target.partition("&wait")[0] for one in agent.requests] == [
+        "/v1/health/service/web?passing=1",
+        "/v1/health/service/web?passing=1&index=7",
+    ]
