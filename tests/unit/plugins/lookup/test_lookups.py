@@ -138,7 +138,7 @@ def test_enough_instances_are_not_waited_for(run):
 
 
 def test_waiting_for_none_is_waiting_for_one(run):
-    with pytest.raises(AnsibleLookupError, match="^service none has no passing instance that matches after"):
+    with pytest.raises(AnsibleLookupError, match=r"^service none has no passing instance that matches after"):
         run("consul_service", ["none"], WEB, wait=0.01)
 
 

@@ -151,7 +151,7 @@ def filtering(reply, *, able):
 
     def answer(received):
         nothing = able and "ServiceName" in received.target
-        return reply("{}" if nothing else '{"web": []}')(received)
+        return reply("{}" if nothing else '{"web": []}')
 
     return answer
 
@@ -164,14 +164,14 @@ def test_services_are_filtered_by_the_servers(fake_agent, reply):
 
 def test_servers_that_ignore_a_filter_are_found_out(fake_agent, reply):
     agent = fake_agent(filtering(reply, able=False))
-    with pytest.raises(errors.InvalidValueError, match="^filter: this release of Consul can't filter its services"):
+    with pytest.raises(errors.InvalidValueError, match=r"^filter: this release of Consul can't filter its services"):
         services.services(Client(agents=[agent.address]), filter="ServiceMeta.tier == gold")
 
 
 def test_few_instances_are_waited_for(fake_agent, reply):
     def answer(received):
         found = [entry()] if "index=7" not in received.target else [entry(), entry(service_id="web-2")]
-        return reply(json.dumps(found), X_Consul_Index="7")(received)
+        return reply(json.dumps(found), **{"X-Consul-Index": "7"})
 
     agent = fake_agent(answer)
     found = services.instances(Client(agents=[agent.address]), "web", least=2, wait=30)
