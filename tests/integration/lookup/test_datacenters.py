@@ -6,11 +6,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
