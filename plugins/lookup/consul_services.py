@@ -76,14 +76,13 @@ _raw:
   sample: [consul, consul-demo-server]
 """
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible.utils.display import Display
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import arguments, services
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
-from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list, named
 
 display = Display()
 
@@ -91,8 +90,7 @@ display = Display()
 class LookupModule(ConsulLookup):
     def results(self, api: Api, terms: list[Any]) -> list[Any]:
         found = services.services(api, filter=self.get_option("filter"), warn=display.warning)
+        found = named(found, terms, "service")
         if tags := set(arguments.names(self.get_option("tags"), "tags")):
             found = [service for service in found if tags.issubset(service["tags"])]
-        if terms:
-            found = [service for service in found if any(fnmatchcase(service["name"], pattern) for pattern in terms)]
         return as_list(found) if self.get_option("with_tags") else [service["name"] for service in found]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
@@ -75,6 +76,12 @@ def as_list(results: list[Any]) -> list[Any]:
             return results if frame.f_locals["wantlist"] else [results]
         frame = frame.f_back
     return results
+
+
+def named(found: list[dict[str, Any]], patterns: list[Any], what: str) -> list[dict[str, Any]]:
+    """Those whose name matches one of the shell patterns; all when there is none."""
+    judged = arguments.names(patterns, what)
+    return [one for one in found if not judged or any(fnmatchcase(one["name"], pattern) for pattern in judged)]
 
 
 @functools.lru_cache(maxsize=16)

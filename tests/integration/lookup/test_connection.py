@@ -73,7 +73,7 @@ def test_no_library_for_consul_is_needed(render, consul, tmp_path):
     assert render(f"{{{{ {ASK}) }}}}", PYTHONPATH=str(tmp_path), CONSUL_HTTP_ADDR=consul.address).message == []
 
 
-@pytest.mark.parametrize("name", ["consul_service", "consul_services", "consul_kv"])
+@pytest.mark.parametrize("name", ["consul_service", "consul_services", "consul_node", "consul_kv"])
 def test_the_documentation_renders(ansible, name):
     run = ansible("ansible-doc", "-t", "lookup", f"uwsgi.consul.{name}")
     assert run.code == 0, run.output

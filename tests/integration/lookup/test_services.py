@@ -154,6 +154,23 @@ def test_a_consul_that_can_not_filter_services_is_no_liar(render, consul_oldest)
     assert "filter: this release of Consul can't filter its services" in render(ask, CONSUL_HTTP_ADDR=consul_oldest.address).error
 
 
+def test_nodes_with_their_services(render, consul):
+    found = render(
+        {
+            "all": "{{ lookup('consul_node') }}",
+            "by pattern": "{{ query('uwsgi.consul.consul_node', 'no*1', status='passing') }}",
+            "by filter": "{{ query('uwsgi.consul.consul_node', filter='Address == \"127.0.0.2\"') }}",
+            "none": "{{ query('uwsgi.consul.consul_node', 'nix') }}",
+        },
+        CONSUL_HTTP_ADDR=consul.address,
+    ).message
+    assert found["all"] == found["by pattern"]
+    (node,) = found["all"]
+    assert (node["name"], node["address"], node["datacenter"], node["status"]) == (consul.node, "127.0.0.1", "dc1", "passing")
+    assert {f"{WEB}-1", f"{WEB}-2", "consul"} <= {service["id"] for service in node["services"]}
+    assert found["none"] == found["by filter"] == []
+
+
 def test_names_of_services(render, consul):
     found = render(
         {

@@ -16,6 +16,7 @@ from ansible import constants
 from ansible.errors import AnsibleError, AnsibleLookupError
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import Answer
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
 from ansible_collections.uwsgi.consul.plugins.plugin_utils import _lookup
 
 PLUGINS = "ansible_collections.uwsgi.consul.plugins"
@@ -23,6 +24,8 @@ PLUGINS = "ansible_collections.uwsgi.consul.plugins"
 
 class Client:
     """Answers paths from a table and remembers what was asked."""
+
+    settings = Settings()
 
     def __init__(self, answers):
         self.answers, self.asked = answers, []
@@ -226,8 +229,51 @@ def test_bytes(run):
     assert run("consul_kv", ["binary"], KEYS, encoding="base64")[0] == ["//4="]
 
 
-@pytest.mark.parametrize("name", ["consul_service", "consul_kv"])
+def node(name, status="passing", **fields):
+    checks = [{"CheckID": "serfHealth", "Name": "Serf", "Status": status, "ServiceID": ""}]
+    services = [{"ID": "web-1", "Service": "web", "Port": 80}]
+    return {"Node": name, "Address": "10.0.0.1", "Checks": checks, "Services": services, **fields}
+
+
+NODES = {
+    "/v1/internal/ui/nodes": [node("web2"), node("web1"), node("db1", "critical")],
+    "/v1/catalog/node/web2": {"Node": {"Datacenter": "dc1"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "names"),
+    [
+        ([], {}, ["db1", "web1", "web2"]),
+        (["web*"], {}, ["web1", "web2"]),
+        (["web2", "db?"], {}, ["db1", "web2"]),
+        (["nix"], {}, []),
+        ([], {"status": "warning"}, ["web1", "web2"]),
+        (["web1"], {"fail_on_empty": True}, ["web1"]),
+    ],
+)
+def test_nodes(run, terms, options, names):
+    found, asked = run("consul_node", terms, NODES, **options)
+    assert [one["name"] for one in found] == names
+    assert asked[0] == ("GET", "/v1/internal/ui/nodes", [])
+    # All nodes in one request, and one for the name of the datacenter.
+    assert len(asked) == 2
+    assert all((one["datacenter"], one["services"][0]["name"]) == ("dc1", "web") for one in found)
+
+
+@pytest.mark.parametrize(("terms", "options"), [(["web1", "nix*"], {}), (["db1"], {"status": "passing"})])
+def test_missing_nodes_are_an_error_when_told(run, terms, options):
+    with pytest.raises(AnsibleLookupError, match=f"^Consul's catalog has no such node: {terms[-1]}".replace("*", "[*]")):
+        run("consul_node", terms, NODES, fail_on_empty=True, **options)
+
+
+def test_a_filter_of_nodes_is_passed(run):
+    _found, asked = run("consul_node", [], NODES, filter="Meta.rack == r1")
+    assert asked[0][2] == [("filter", "Meta.rack == r1")]
+
+
+@pytest.mark.parametrize("name", ["consul_service", "consul_services", "consul_node", "consul_kv"])
 @pytest.mark.parametrize("term", ["", None, 7, "\n"])
 def test_terms_that_are_no_names(run, name, term):
-    with pytest.raises(AnsibleLookupError, match=r"^(service|key): "):
-        run(name, [term], {})
+    with pytest.raises(AnsibleLookupError, match=r"^(service|node|key): "):
+        run(name, [term], {**SERVICES, **NODES})
