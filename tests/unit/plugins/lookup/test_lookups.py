@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from email.message import Message
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings
 from ansible_collections.uwsgi.consul.plugins.plugin_utils import _lookup
 
 PLUGINS = "ansible_collections.uwsgi.consul.plugins"
+LOOKUPS = Path(__file__).parents[4] / "plugins/lookup"
 
 
 class Client:
@@ -277,3 +279,16 @@ def test_a_filter_of_nodes_is_passed(run):
 def test_terms_that_are_no_names(run, name, term):
     with pytest.raises(AnsibleLookupError, match=r"^(service|node|key): "):
         run(name, [term], {**SERVICES, **NODES})
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in LOOKUPS.glob("consul_*.py")))
+def test_documentation(name):
+    """All lookups have the same ways to Consul."""
+    documentation = yaml.safe_load(import_module(f"{PLUGINS}.lookup.{name}").DOCUMENTATION)
+    groups = [f"uwsgi.consul.{group}" for group in ("connection", "token", "tls")]
+    assert documentation["name"] == name
+    assert set(documentation["extends_documentation_fragment"]) == {
+        *groups,
+        *(f"{group}.plugins" for group in groups),
+        "uwsgi.consul.cache",
+    }
