@@ -14,6 +14,9 @@ from typing import Any
 
 import yaml
 from docutils import nodes
+from sphinx.util import logging
+
+log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
@@ -54,7 +57,8 @@ def _page(path: str) -> str | None:
 def _linked(original: str, match: re.Match[str]) -> str:
     target = normpath(join(dirname(original), match[1]))
     if not (ROOT / target).exists():
-        raise FileNotFoundError(f"{original}: links to {match[1]}, which does not exist")
+        log.warning("%s links to %s, which does not exist", original, match[1])
+        return match[0]
     page, here = _page(target), _page(original)
     if page is None or here is None:
         return f"]({galaxy['repository']}/tree/main/{target})"

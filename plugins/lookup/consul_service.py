@@ -68,11 +68,11 @@ options:
     type: int
   wait:
     description:
-      - For how many seconds to wait until each service has O(min_instances) such instances, V(1) unless given.
+      - For how long to wait until each service has O(min_instances) such instances, V(1) unless given.
       - Consul answers as soon as there are enough, and is asked nothing while nothing changes. That an agent is down or a
         datacenter without a leader is waited out, too.
-      - An answer of O(cache) is never used.
-    type: float
+      - Seconds, or a text such as V(1m30s). An answer of O(cache) is never used.
+    type: raw
 notes:
   - With O(format=dict), C(lookup) would give the dictionary itself in place of a list of one.
     This plugin returns a list to C(lookup) and C(query) alike, however many instances there are.
@@ -209,7 +209,8 @@ class LookupModule(ConsulLookup):
 
     def _seconds(self) -> float:
         """For how long it waits."""
-        return arguments.seconds(self.get_option("wait") or 0.0, "wait")
+        given = self.get_option("wait")
+        return 0.0 if given is None else arguments.duration(given, "wait", 0, 86400)
 
     def _least(self) -> int:
         """How many instances a service must have."""

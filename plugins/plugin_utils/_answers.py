@@ -56,9 +56,10 @@ class SharingApi(Api):
                 method, path, params, body, token=token, consistency=consistency, timeout=timeout, idempotent=idempotent, allow=allow
             )
 
-        if method != "GET" or "consistent" in (consistency, self.settings.consistency) or "index" in dict(params):
+        newest = "consistent" in (consistency, self.settings.consistency) or "index" in dict(params)
+        if newest or not _reads(method, path, body):
             return ask()
-        question = [repr(self.settings), token or self.settings.current_token(), path, list(params), consistency, sorted(allow)]
+        question = [repr(self.settings), token or self.settings.current_token(), path, list(params), body, consistency, sorted(allow)]
         try:
             stream = _open(hashlib.sha256(repr(question).encode()).hexdigest())
         except OSError:
@@ -72,6 +73,13 @@ class SharingApi(Api):
                 if alone:
                     _write(stream, answer)
         return answer
+
+
+def _reads(method: str, path: str, body: bytes | str | None) -> bool:
+    """Whether a request changes nothing: a GET, or a transaction that only gets keys."""
+    if method == "PUT" and path == "/v1/txn" and body:
+        return all(operation.get("KV", {}).get("Verb", "").startswith("get") for operation in json.loads(body))
+    return method == "GET"
 
 
 def _open(name: str) -> IO[bytes]:

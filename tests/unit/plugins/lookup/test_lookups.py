@@ -127,7 +127,8 @@ def test_choices_and_types_are_checked(run, options):
     [
         ({"min_instances": 3}, "service web has 2 passing instances that match, and 3 are wanted"),
         ({"min_instances": 3, "wait": 0.01}, "service web has 2 passing instances that match, and 3 are wanted after 0.01 s"),
-        ({"wait": -1}, "wait: -1.0 is no number of seconds"),
+        ({"wait": -1}, "wait: -1 is no duration"),
+        ({"wait": "soon"}, "wait: 'soon' is no duration"),
         ({"min_instances": -1}, "min_instances: -1 is no whole number"),
     ],
 )
@@ -149,7 +150,7 @@ def test_waiting_for_none_is_waiting_for_one(run):
 
 def test_what_waits_shares_no_answers(run):
     plugin = load("consul_service")
-    for wait, share in ((None, True), (0, True), (5, False)):
+    for wait, share in ((None, True), (0, True), (5, False), ("1m30s", False)):
         plugin.set_options(direct={"wait": wait})
         assert plugin.may_share() is share
 
@@ -287,7 +288,8 @@ def test_documentation(name):
     documentation = yaml.safe_load(import_module(f"{PLUGINS}.lookup.{name}").DOCUMENTATION)
     groups = [f"uwsgi.consul.{group}" for group in ("connection", "token", "tls")]
     assert documentation["name"] == name
-    assert set(documentation["extends_documentation_fragment"]) == {
+    fragments = set(documentation["extends_documentation_fragment"])
+    assert fragments == {
         *groups,
         *(f"{group}.plugins" for group in groups),
         "uwsgi.consul.cache",

@@ -61,6 +61,13 @@ def test_a_question_is_asked_once_for_all(consul):
     assert dict(second.headers) == {name.lower(): value for name, value in first.headers.items()}
 
 
+def test_transactions_that_only_read_are_shared(consul):
+    def read(key):
+        return sharing().request("PUT", "/v1/txn", body=b'[{"KV": {"Verb": "get-or-empty", "Key": "%s"}}]' % key)
+
+    assert [read(key).content for key in (b"a", b"a", b"b")] == [b"\xff1", b"\xff1", b"\xff2"]
+
+
 @pytest.mark.parametrize(
     ("options", "call"),
     [
@@ -85,6 +92,8 @@ def test_another_question_is_asked(consul, options, call):
     ("options", "call"),
     [
         ({}, {"method": "PUT"}),
+        ({}, {"method": "PUT", "path": "/v1/txn", "body": '[{"KV": {"Verb": "get"}}, {"KV": {"Verb": "set"}}]'}),
+        ({}, {"method": "PUT", "path": "/v1/txn", "body": '[{"Session": {"Verb": "delete"}}]'}),
         ({}, {"params": [("index", 7)]}),
         ({}, {"consistency": "consistent"}),
         ({"consistency": "consistent"}, {}),
