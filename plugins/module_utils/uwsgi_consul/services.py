@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from . import arguments
 from .errors import InvalidValueError
 from .protocol import Answer
-from .waiting import Held, until
 
 if TYPE_CHECKING:
     from .api import Api
@@ -40,16 +39,13 @@ def instances(
     filter: str | None = None,  # noqa: A002 - Consul's own term
     datacenter: str | None = None,
     warn: Callable[[str], None] | None = None,
-    least: int = 1,
-    wait: float = 0.0,
 ) -> list[dict[str, Any]]:
     """The instances of a service, as `instance` describes them; an empty list for a service that Consul does not know.
 
     tags: an instance must have all of them. status: `passing`, `warning` (passing or warning) or `any`.
     near: sorts by the round trip time from this node (`_agent`: the agent that is asked); unless given, the order is by
     node, port and id, and so always the same. filter: an expression in Consul's filter language.
-    warn: is called with a sentence when the token may not see all instances. wait: for how many seconds to wait until there
-    are *least* of them; what there is then is returned. Raises `ConsulError`.
+    warn: is called with a sentence when the token may not see all instances. Raises `ConsulError`.
     """
     path = f"/v1/health/service/{arguments.path_name(service, 'service')}"
     arguments.choice(status, "status", tuple(STATUSES))
@@ -62,20 +58,10 @@ def instances(
         params.append(("filter", arguments.text(filter, "filter")))
     params += _datacenter(datacenter)
     _judge_warn(warn)
-    arguments.integer(least, "least", 0)
-
-    def decode(answer: Answer) -> list[dict[str, Any]]:
-        found = [instance(entry, answer) for entry in _expect(list, answer)]
-        return [entry for entry in found if entry["status"] in STATUSES[status]]
-
-    def ask(held: Held) -> Answer:
-        answer = client.request("GET", path, [*params, *held])
-        # Not again with each change that is waited for.
-        if not held:
-            _warn_of_acls(answer, f"instances of service {service}", warn)
-        return answer
-
-    found = until(ask, decode, lambda found: len(found) >= least, arguments.seconds(wait, "wait"))
+    answer = client.request("GET", path, params)
+    _warn_of_acls(answer, f"instances of service {service}", warn)
+    found = [instance(entry, answer) for entry in _expect(list, answer)]
+    found = [entry for entry in found if entry["status"] in STATUSES[status]]
     return found if near else sorted(found, key=lambda entry: (entry["node"], entry["port"], entry["id"]))
 
 

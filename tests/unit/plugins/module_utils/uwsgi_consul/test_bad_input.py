@@ -130,7 +130,6 @@ TTL = kind(10, "integer", "float", "text", bad=(9, -1, 0, 86401, math.nan, math.
 LOCK_DELAY = kind(0, "integer", "float", "text", bad=(-1, 60.1, math.nan, math.inf, "", "61s", "soon", "9" * HUGE, 10**5000))
 DURATION = kind(1, "integer", "float", "text", bad=(-1, math.nan, math.inf, "", "1", "soon", "9" * HUGE, 10**5000), more=CONTROL)
 THRESHOLD = kind(60, "integer", "float", "text", bad=(0, 0.9, -1, math.nan, math.inf, "", "0s", "60", "9" * HUGE), more=CONTROL)
-LEAST = kind(2, "integer", bad=(-1, 2**64, 10**5000), more=st.integers(max_value=-1))
 LIMIT = kind(1, "integer", bad=(0, -1, 2**64, 10**5000), more=st.integers(max_value=0))
 FRACTION = kind(0.5, "integer", "float", bad=(-0.1, 1.1, math.nan, math.inf, 10**5000, True))
 NAMES = kind(["a"], "list", bad=([""], ["a", 7], ["a\n"], [None], ["a"] * HUGE, "abc"), more=st.lists(CONTROL, min_size=1, max_size=3))
@@ -303,7 +302,7 @@ CASES = [
     Case(
         "services.instances",
         services.instances,
-        {"service": NAME, "tags": NAMES, "status": STATUS, "least": LEAST, "wait": SECONDS},
+        {"service": NAME, "tags": NAMES, "status": STATUS},
         {"near": NAME_OR_EMPTY, "filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION},
     ),
     Case(

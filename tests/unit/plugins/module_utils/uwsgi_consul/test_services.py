@@ -166,17 +166,3 @@ def test_servers_that_ignore_a_filter_are_found_out(fake_agent, reply):
     agent = fake_agent(filtering(reply, able=False))
     with pytest.raises(errors.InvalidValueError, match=r"^filter: this release of Consul can't filter its services"):
         services.services(Client(agents=[agent.address]), filter="ServiceMeta.tier == gold")
-
-
-def test_few_instances_are_waited_for(fake_agent, reply):
-    def answer(received):
-        found = [entry()] if "index=7" not in received.target else [entry(), entry(service_id="web-2")]
-        return reply(json.dumps(found), **{"X-Consul-Index": "7"})
-
-    agent = fake_agent(answer)
-    found = services.instances(Client(agents=[agent.address]), "web", least=2, wait=30)
-    assert [one["id"] for one in found] == ["web-1", "web-2"]
-    assert [one.target.partition("&wait")[0] for one in agent.requests] == [
-        "/v1/health/service/web?passing=1",
-        "/v1/health/service/web?passing=1&index=7",
-    ]
