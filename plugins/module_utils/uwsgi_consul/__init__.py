@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
+    from .overview import Overview
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
@@ -74,6 +75,7 @@ _MODULES = {
     "Mesh": "mesh",
     "Operation": "transactions",
     "OutcomeUnknownError": "updates",
+    "Overview": "overview",
     "Queries": "queries",
     "Semaphore": "semaphore",
     "Service": "registration",
@@ -116,6 +118,7 @@ __all__ = [
     "NotFoundError",
     "Operation",
     "OutcomeUnknownError",
+    "Overview",
     "PermissionDeniedError",
     "Queries",
     "RequestError",
