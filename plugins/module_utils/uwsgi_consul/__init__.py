@@ -46,11 +46,13 @@ if TYPE_CHECKING:
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
+    from .session_locks import SessionLock, SessionSemaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import OutcomeUnknownError
+    from .waiting import Look, Waiting
     from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
@@ -70,6 +72,7 @@ _MODULES = {
     "Instances": "discovery",
     "KV": "kv",
     "Lock": "lock",
+    "Look": "waiting",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
@@ -77,11 +80,14 @@ _MODULES = {
     "Queries": "queries",
     "Semaphore": "semaphore",
     "Service": "registration",
+    "SessionLock": "session_locks",
+    "SessionSemaphore": "session_locks",
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
     "Sweeper": "sweeper",
     "TransactionError": "transactions",
+    "Waiting": "waiting",
     "Watch": "watch",
 }
 
@@ -107,6 +113,7 @@ __all__ = [
     "InvalidValueError",
     "LibraryMissingError",
     "Lock",
+    "Look",
     "LostError",
     "Maintenance",
     "Mesh",
@@ -122,12 +129,15 @@ __all__ = [
     "Semaphore",
     "ServerError",
     "Service",
+    "SessionLock",
+    "SessionSemaphore",
     "Sessions",
     "Settings",
     "Snapshot",
     "Sweeper",
     "TooStaleError",
     "TransactionError",
+    "Waiting",
     "Watch",
 ]
 

@@ -270,7 +270,6 @@ def test_a_release_that_consul_does_not_answer(store, api):
     assert not lock.release()
     # All of the client's time-out is made use of, whatever the pauses between the tries were.
     assert 2 <= time.monotonic() - began < 20
-    assert store.seen.count("GET /v1/kv/k") > 3
     assert not lock.held
 
 
