@@ -47,11 +47,13 @@ if TYPE_CHECKING:
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
+    from .session_locks import SessionLock, SessionSemaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import OutcomeUnknownError
+    from .waiting import Look, Waiting
     from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
@@ -71,6 +73,7 @@ _MODULES = {
     "Instances": "discovery",
     "KV": "kv",
     "Lock": "lock",
+    "Look": "waiting",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
@@ -79,11 +82,14 @@ _MODULES = {
     "Queries": "queries",
     "Semaphore": "semaphore",
     "Service": "registration",
+    "SessionLock": "session_locks",
+    "SessionSemaphore": "session_locks",
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
     "Sweeper": "sweeper",
     "TransactionError": "transactions",
+    "Waiting": "waiting",
     "Watch": "watch",
 }
 
@@ -109,6 +115,7 @@ __all__ = [
     "InvalidValueError",
     "LibraryMissingError",
     "Lock",
+    "Look",
     "LostError",
     "Maintenance",
     "Mesh",
@@ -125,12 +132,15 @@ __all__ = [
     "Semaphore",
     "ServerError",
     "Service",
+    "SessionLock",
+    "SessionSemaphore",
     "Sessions",
     "Settings",
     "Snapshot",
     "Sweeper",
     "TooStaleError",
     "TransactionError",
+    "Waiting",
     "Watch",
 ]
 

@@ -47,22 +47,36 @@ def instances(
     node, port and id, and so always the same. filter: an expression in Consul's filter language.
     warn: is called with a sentence when the token may not see all instances. Raises `ConsulError`.
     """
-    path = f"/v1/health/service/{arguments.path_name(service, 'service')}"
     arguments.choice(status, "status", tuple(STATUSES))
-    params: list[tuple[str, Any]] = [("tag", tag) for tag in arguments.names(tags, "tags")]
+    path, params = question(service, tags, filter)
     if status == "passing":
         params.append(("passing", "1"))
     if near not in (None, ""):
         params.append(("near", arguments.name(near, "near")))
-    if filter not in (None, ""):
-        params.append(("filter", arguments.text(filter, "filter")))
     params += _datacenter(datacenter)
     _judge_warn(warn)
     answer = client.request("GET", path, params)
     _warn_of_acls(answer, f"instances of service {service}", warn)
-    found = [instance(entry, answer) for entry in _expect(list, answer)]
-    found = [entry for entry in found if entry["status"] in STATUSES[status]]
-    return found if near else sorted(found, key=lambda entry: (entry["node"], entry["port"], entry["id"]))
+    found = [entry for entry in listed(answer) if entry["status"] in STATUSES[status]]
+    return found if near else in_order(found)
+
+
+def question(service: str, tags: Iterable[str], filter: str | None) -> tuple[str, list[tuple[str, Any]]]:  # noqa: A002 - Consul's own term
+    """Path and parameters of the request for all instances of a service; raises `InvalidValueError`."""
+    params: list[tuple[str, Any]] = [("tag", tag) for tag in arguments.names(tags, "tags")]
+    if filter not in (None, ""):
+        params.append(("filter", arguments.text(filter, "filter")))
+    return f"/v1/health/service/{arguments.path_name(service, 'service')}", params
+
+
+def listed(answer: Answer) -> list[dict[str, Any]]:
+    """The instances of the answer to a `question`, each as `instance` describes it."""
+    return [instance(entry, answer) for entry in _expect(list, answer)]
+
+
+def in_order(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Instances in an order that is always the same."""
+    return sorted(found, key=lambda entry: (entry["node"], entry["port"], entry["id"]))
 
 
 def instance(entry: Any, answer: Answer) -> dict[str, Any]:
