@@ -116,7 +116,7 @@ def test_filters_and_formats(render, consul):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("fail_on_empty=true", f"service {WEB}-sick has no passing instance that matches. Is it registered"),
+        ("fail_on_empty=true", f"of service {WEB}-sick, 0 of 1 instances are passing, and 1 should be ({WEB}-sick of node1: critical)"),
         ("datacenter='dc9'", "500 No path to datacenter. Is the datacenter's name right"),
         ("filter='nonsense'", "Failed to create boolean expression evaluator"),
         ("datacentre='dc2'", "datacentre: no such option"),
