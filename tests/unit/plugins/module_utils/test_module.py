@@ -77,4 +77,4 @@ def test_no_token_is_told():
     def function(task: Task):
         raise ConflictError(f"with {task.params['token']}")
 
-    assert "s3cret" not in json.dumps(result(function, token="s3cret"))
+    assert "s3cret" not in json.dumps(result(function, **{"token": "s3cret"}))
