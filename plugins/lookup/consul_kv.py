@@ -13,8 +13,6 @@ description:
   - Returns the value of each key, or all keys with their values under each prefix.
   - A key that does not exist is an error, for an empty value would end up in a configuration file unseen. Give O(default)
     or O(fail_on_missing=false) where it may be missing.
-requirements:
-  - python-consul2 or py-consul, on the controller
 extends_documentation_fragment:
   - uwsgi.consul.connection
   - uwsgi.consul.connection.plugins
@@ -22,6 +20,7 @@ extends_documentation_fragment:
   - uwsgi.consul.token.plugins
   - uwsgi.consul.tls
   - uwsgi.consul.tls.plugins
+  - uwsgi.consul.cache
 options:
   _terms:
     description:
@@ -92,28 +91,28 @@ _raw:
 import base64
 from typing import Any
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import InvalidValueError, NotFoundError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.kv import KV
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client: Client, terms: list[Any]) -> list[Any]:
+    def results(self, api: Api, terms: list[Any]) -> list[Any]:
         if self.get_option("recurse"):
-            return as_list([entry for prefix in terms for entry in self._tree(client, prefix)])
-        return [value for key in terms for value in self._value(client, key)]
+            return as_list([entry for prefix in terms for entry in self._tree(api, prefix)])
+        return [value for key in terms for value in self._value(api, key)]
 
-    def _value(self, client: Client, key: str) -> list[Any]:
-        entry = KV(client).get(key)
+    def _value(self, api: Api, key: str) -> list[Any]:
+        entry = KV(api).get(key)
         if entry:
             return [self._decode(entry)]
         if self.get_option("default") is not None:
             return [self.get_option("default")]
         return self._missing(f"key {key}")
 
-    def _tree(self, client: Client, prefix: str) -> list[Any]:
-        entries = KV(client).tree(prefix)
+    def _tree(self, api: Api, prefix: str) -> list[Any]:
+        entries = KV(api).tree(prefix)
         if not entries:
             return self._missing(f"prefix {prefix}")
         return [{"key": entry["key"], "value": self._decode(entry), "flags": entry["flags"]} for entry in entries]

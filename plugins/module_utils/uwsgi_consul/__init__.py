@@ -43,14 +43,17 @@ if TYPE_CHECKING:
     from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
+    from .overview import Overview
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
+    from .session_locks import SessionLock, SessionSemaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import OutcomeUnknownError
+    from .waiting import Look, Waiting
     from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
@@ -70,18 +73,23 @@ _MODULES = {
     "Instances": "discovery",
     "KV": "kv",
     "Lock": "lock",
+    "Look": "waiting",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
     "OutcomeUnknownError": "updates",
+    "Overview": "overview",
     "Queries": "queries",
     "Semaphore": "semaphore",
     "Service": "registration",
+    "SessionLock": "session_locks",
+    "SessionSemaphore": "session_locks",
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
     "Sweeper": "sweeper",
     "TransactionError": "transactions",
+    "Waiting": "waiting",
     "Watch": "watch",
 }
 
@@ -107,6 +115,7 @@ __all__ = [
     "InvalidValueError",
     "LibraryMissingError",
     "Lock",
+    "Look",
     "LostError",
     "Maintenance",
     "Mesh",
@@ -116,18 +125,22 @@ __all__ = [
     "NotFoundError",
     "Operation",
     "OutcomeUnknownError",
+    "Overview",
     "PermissionDeniedError",
     "Queries",
     "RequestError",
     "Semaphore",
     "ServerError",
     "Service",
+    "SessionLock",
+    "SessionSemaphore",
     "Sessions",
     "Settings",
     "Snapshot",
     "Sweeper",
     "TooStaleError",
     "TransactionError",
+    "Waiting",
     "Watch",
 ]
 

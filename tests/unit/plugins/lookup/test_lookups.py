@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from email.message import Message
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,13 +17,17 @@ from ansible import constants
 from ansible.errors import AnsibleError, AnsibleLookupError
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import Answer
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
 from ansible_collections.uwsgi.consul.plugins.plugin_utils import _lookup
 
 PLUGINS = "ansible_collections.uwsgi.consul.plugins"
+LOOKUPS = Path(__file__).parents[4] / "plugins/lookup"
 
 
 class Client:
     """Answers paths from a table and remembers what was asked."""
+
+    settings = Settings()
 
     def __init__(self, answers):
         self.answers, self.asked = answers, []
@@ -55,7 +60,7 @@ def run(monkeypatch):
 
     def call(name, terms, answers, **options):
         client = Client(answers)
-        monkeypatch.setattr(_lookup, "_client_for", lambda _settings: client)
+        monkeypatch.setattr(_lookup, "_api_for", lambda _settings, _seconds: client)
         return load(name).run(terms, variables={}, **options), client.asked
 
     return call
@@ -117,6 +122,39 @@ def test_choices_and_types_are_checked(run, options):
         run("consul_service", ["web"], WEB, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_instances": 3}, "service web has 2 passing instances that match, and 3 are wanted"),
+        ({"min_instances": 3, "wait": 0.01}, "service web has 2 passing instances that match, and 3 are wanted after 0.01 s"),
+        ({"wait": -1}, "wait: -1 is no duration"),
+        ({"wait": "soon"}, "wait: 'soon' is no duration"),
+        ({"min_instances": -1}, "min_instances: -1 is no whole number"),
+    ],
+)
+def test_too_few_instances_are_an_error_when_told(run, options, message):
+    with pytest.raises(AnsibleLookupError, match=f"^{message}"):
+        run("consul_service", ["web"], WEB, **options)
+
+
+def test_enough_instances_are_not_waited_for(run):
+    found, asked = run("consul_service", ["web"], WEB, wait=60, min_instances=2)
+    assert len(found) == 2
+    assert asked == [("GET", "/v1/health/service/web", [("passing", "1")])]
+
+
+def test_waiting_for_none_is_waiting_for_one(run):
+    with pytest.raises(AnsibleLookupError, match=r"^service none has no passing instance that matches after"):
+        run("consul_service", ["none"], WEB, wait=0.01)
+
+
+def test_what_waits_shares_no_answers(run):
+    plugin = load("consul_service")
+    for wait, share in ((None, True), (0, True), (5, False), ("1m30s", False)):
+        plugin.set_options(direct={"wait": wait})
+        assert plugin.may_share() is share
+
+
 SERVICES = {"/v1/catalog/services": {"web-b": ["x"], "web-a": [], "consul": []}}
 
 
@@ -131,6 +169,11 @@ def test_names_of_services(run, terms, names):
 
 def test_services_with_their_tags(run):
     assert run("consul_services", ["web-b"], SERVICES, with_tags=True)[0] == [{"name": "web-b", "tags": ["x"]}]
+
+
+@pytest.mark.parametrize(("tags", "names"), [(["x"], ["web-b"]), (["x", "y"], []), ([], ["consul", "web-a", "web-b"])])
+def test_services_by_tags(run, tags, names):
+    assert run("consul_services", [], SERVICES, tags=tags)[0] == names
 
 
 def item(key, value):
@@ -189,8 +232,65 @@ def test_bytes(run):
     assert run("consul_kv", ["binary"], KEYS, encoding="base64")[0] == ["//4="]
 
 
-@pytest.mark.parametrize("name", ["consul_service", "consul_kv"])
+def node(name, status="passing", **fields):
+    checks = [{"CheckID": "serfHealth", "Name": "Serf", "Status": status, "ServiceID": ""}]
+    services = [{"ID": "web-1", "Service": "web", "Port": 80}]
+    return {"Node": name, "Address": "10.0.0.1", "Checks": checks, "Services": services, **fields}
+
+
+NODES = {
+    "/v1/internal/ui/nodes": [node("web2"), node("web1"), node("db1", "critical")],
+    "/v1/catalog/node/web2": {"Node": {"Datacenter": "dc1"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "names"),
+    [
+        ([], {}, ["db1", "web1", "web2"]),
+        (["web*"], {}, ["web1", "web2"]),
+        (["web2", "db?"], {}, ["db1", "web2"]),
+        (["nix"], {}, []),
+        ([], {"status": "warning"}, ["web1", "web2"]),
+        (["web1"], {"fail_on_empty": True}, ["web1"]),
+    ],
+)
+def test_nodes(run, terms, options, names):
+    found, asked = run("consul_node", terms, NODES, **options)
+    assert [one["name"] for one in found] == names
+    assert asked[0] == ("GET", "/v1/internal/ui/nodes", [])
+    # All nodes in one request, and one for the name of the datacenter.
+    assert len(asked) == 2
+    assert all((one["datacenter"], one["services"][0]["name"]) == ("dc1", "web") for one in found)
+
+
+@pytest.mark.parametrize(("terms", "options"), [(["web1", "nix*"], {}), (["db1"], {"status": "passing"})])
+def test_missing_nodes_are_an_error_when_told(run, terms, options):
+    with pytest.raises(AnsibleLookupError, match=f"^Consul's catalog has no such node: {terms[-1]}".replace("*", "[*]")):
+        run("consul_node", terms, NODES, fail_on_empty=True, **options)
+
+
+def test_a_filter_of_nodes_is_passed(run):
+    _found, asked = run("consul_node", [], NODES, filter="Meta.rack == r1")
+    assert asked[0][2] == [("filter", "Meta.rack == r1")]
+
+
+@pytest.mark.parametrize("name", ["consul_service", "consul_services", "consul_node", "consul_kv"])
 @pytest.mark.parametrize("term", ["", None, 7, "\n"])
 def test_terms_that_are_no_names(run, name, term):
-    with pytest.raises(AnsibleLookupError, match=r"^(service|key): "):
-        run(name, [term], {})
+    with pytest.raises(AnsibleLookupError, match=r"^(service|node|key): "):
+        run(name, [term], {**SERVICES, **NODES})
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in LOOKUPS.glob("consul_*.py")))
+def test_documentation(name):
+    """All lookups have the same ways to Consul."""
+    documentation = yaml.safe_load(import_module(f"{PLUGINS}.lookup.{name}").DOCUMENTATION)
+    groups = [f"uwsgi.consul.{group}" for group in ("connection", "token", "tls")]
+    assert documentation["name"] == name
+    fragments = set(documentation["extends_documentation_fragment"])
+    assert fragments == {
+        *groups,
+        *(f"{group}.plugins" for group in groups),
+        "uwsgi.consul.cache",
+    }

@@ -36,6 +36,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Maintenance,
     Mesh,
     Operation,
+    Overview,
     Queries,
     Semaphore,
     Service,
@@ -224,7 +225,7 @@ DEFINITION = {
     "session": SESSION,
     "token": TOKEN,
 }
-BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper)
+BOUND = (Events, Maintenance, Mesh, Overview, Queries, Sessions, Sweeper)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -253,7 +254,7 @@ CASES = [
         {"body": BODY, "token": TOKEN_OR_EMPTY, "consistency": CONSISTENCY, "timeout": SECONDS, "idempotent": BOOLEAN},
     ),
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
-    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions)),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Overview, Queries, Sessions)),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
@@ -282,6 +283,7 @@ CASES = [
     method(Mesh, "upstreams", {}, {"service": NAME}),
     method(Mesh, "address", {"upstream": NAME}, {"service": NAME, "datacenter": DATACENTER}),
     method(Mesh, "allowed", {"source": SERVICE, "destination": SERVICE}),
+    method(Overview, "nodes", {}, {"filter": FILTER, "warn": FUNCTION}),
     *(method(Queries, name, {"name": NAME, "service": NAME, **DEFINED}, DEFINITION) for name in ("create", "ensure")),
     method(Queries, "update", {"query": NAME, "service": NAME, **DEFINED}, DEFINITION),
     *(method(Queries, name, {"query": NAME}) for name in ("get", "delete", "explain")),
@@ -341,7 +343,7 @@ CASES = [
     ),
     Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
     Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
-    Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
+    Case("services.services", services.services, {}, {"filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
 ]
 # What locks, semaphores and elections have in common.
 HELD = {"ttl": TTL, "node_checks": NAMES, "service_checks": NAMES}
