@@ -78,8 +78,11 @@ def fill(agents: list[ConsulAgent], count: int) -> None:
 def timed(command: list[str], **environment: str) -> tuple[float, str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
     started = time.perf_counter()
-    done = subprocess.run(command, env=environ | environment, capture_output=True, text=True, check=True)
-    return time.perf_counter() - started, done.stdout
+    done = subprocess.run(command, env=environ | environment, capture_output=True, text=True, check=False)
+    taken = time.perf_counter() - started
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stderr[-3000:]}")
+    return taken, done.stdout
 
 
 def ours(lab: Lab, address: str) -> tuple[float, int]:
