@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,19 +23,31 @@ ROOT = Path(__file__).parents[2]
 DATACENTERS, NODES, ROUNDS = ("dc1", "dc2", "dc3"), 2000, 5
 MOST_REQUESTS, LONGEST = 5, 3.0
 
+ASK = """
+import sys, time
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._inventory import Source
+
+source = Source(Settings.resolve(agents=[sys.argv[1]]), datacenters=["*"], filter=None, skip_unreachable=False, warn=print)
+started = time.perf_counter()
+nodes, _complete = source.nodes()
+print(len(nodes), time.perf_counter() - started)
+"""
 # What inventory scripts for Consul do: the list of nodes, then each node's services and checks, over one client.
-PER_NODE = """
-import json, sys
+ASK_PER_NODE = """
+import sys, time
 import consul
 
-client = consul.Consul(host="127.0.0.1", port=int(sys.argv[1]))
-hosts = {}
+host, port = sys.argv[1].split(":")
+client = consul.Consul(host=host, port=int(port))
+started = time.perf_counter()
+nodes = {}
 for dc in client.catalog.datacenters():
     for node in client.catalog.nodes(dc=dc)[1]:
         services = client.catalog.node(node["Node"], dc=dc)[1]["Services"]
         checks = client.health.node(node["Node"], dc=dc)[1]
-        hosts[dc, node["Node"]] = sorted(services), [check["Status"] for check in checks]
-print(len(hosts))
+        nodes[dc, node["Node"]] = sorted(services), [check["Status"] for check in checks]
+print(len(nodes), time.perf_counter() - started)
 """
 
 
@@ -75,71 +87,63 @@ def fill(agents: list[ConsulAgent], count: int) -> None:
         list(pool.map(register, range(count)))
 
 
-def timed(command: list[str], **environment: str) -> tuple[float, str]:
+def output(command: list[str], **environment: str) -> str:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-    started = time.perf_counter()
     done = subprocess.run(command, env=environ | environment, capture_output=True, text=True, check=False)
-    taken = time.perf_counter() - started
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed:\n{done.stderr[-3000:]}")
-    return taken, done.stdout
+    return done.stdout
 
 
-def ours(lab: Lab, address: str) -> tuple[float, int]:
-    """Seconds of the whole command, and how many hosts it knows."""
+def asked(script: str, address: str, path: str) -> tuple[int, float]:
+    """How many nodes a script found, and in how many seconds, without the start of Python."""
+    nodes, seconds = output([sys.executable, "-c", script, address], PYTHONPATH=path).split()
+    return int(nodes), float(seconds)
+
+
+def whole(lab: Lab, address: str) -> tuple[int, float]:
+    """How many hosts Ansible knows, and in how many seconds, its own start among them."""
     file = lab.place("inventory") / "consul.yml"
     file.write_text(yaml.safe_dump({"plugin": "uwsgi.consul.consul", "agents": [address], "datacenters": ["*"]}))
-    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(file), "--list"]
-    taken, printed = timed(command, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
-    return taken, len(json.loads(printed)["_meta"]["hostvars"])
-
-
-def per_node(agent_port: str) -> tuple[float, int]:
-    taken, printed = timed([sys.executable, "-c", PER_NODE, agent_port], PYTHONPATH=str(folder("python-consul2")))
-    return taken, int(printed)
+    started = time.perf_counter()
+    ansible = str(Path(sys.executable).with_name("ansible"))
+    printed = output([ansible, "all", "-i", str(file), "--list-hosts"], ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+    return len(printed.splitlines()) - 1, time.perf_counter() - started
 
 
 def run(lab: Lab) -> None:
     agents, count = join(lab), scaled(NODES, 30)
     fill(agents, count)
     say(f"{count} nodes registered")
-    taken: dict[str, list[float]] = {"ours": [], "per node": []}
-    requests = {}
+    ways: dict[str, Callable[[str], tuple[int, float]]] = {
+        "ours": lambda address: asked(ASK, address, str(ROOT / "collections")),
+        "per node": lambda address: asked(ASK_PER_NODE, address, str(folder("python-consul2"))),
+        "whole": lambda address: whole(lab, address),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    requests: dict[str, int] = {}
     for number in range(ROUNDS):
-        with contextlib.closing(CountingProxy(agents[0])) as proxy:
-            seconds, hosts = ours(lab, proxy.address)
-            requests["ours"] = proxy.requests
-        taken["ours"].append(seconds)
-        assert hosts == count + len(DATACENTERS), hosts
-        # It takes long enough to be measured once or twice.
-        if number < 2:
+        for name, way in ways.items():
             with contextlib.closing(CountingProxy(agents[0])) as proxy:
-                seconds, hosts = per_node(proxy.address.rpartition(":")[2])
-                requests["per node"] = proxy.requests
-            taken["per node"].append(seconds)
-            assert hosts == count + len(DATACENTERS), hosts
+                nodes, seconds = way(proxy.address)
+                requests[name] = proxy.requests
+            assert nodes == count + len(DATACENTERS), (name, nodes)
+            taken[name].append(seconds)
         say(f"round {number + 1}: done")
     middle = {name: median(values) for name, values in taken.items()}
+    rows = {
+        "the inventory's part: nodes, services, checks": (
+            "ours",
+            verdict(requests["ours"] <= MOST_REQUESTS, f"at most {MOST_REQUESTS} requests"),
+        ),
+        "the same with requests for each node, python-consul2": ("per node", ""),
+        "ansible all --list-hosts, from its start to its end": ("whole", verdict(middle["whole"] < LONGEST, f"under {LONGEST:g} s")),
+    }
     table(
         f"{count} nodes in {len(DATACENTERS)} datacenters",
         ["", "requests", "seconds", "quartiles", "bound"],
         [
-            [
-                "ansible-inventory --list, whole command",
-                str(requests["ours"]),
-                f"{middle['ours']:.2f}",
-                spread(taken["ours"]),
-                verdict(requests["ours"] <= MOST_REQUESTS, f"at most {MOST_REQUESTS} requests, be it of all datacenters")
-                + "; "
-                + verdict(middle["ours"] < LONGEST, f"under {LONGEST:g} s"),
-            ],
-            [
-                "requests for each node, python-consul2",
-                str(requests["per node"]),
-                f"{middle['per node']:.2f}",
-                spread(taken["per node"]),
-                "",
-            ],
+            *([label, str(requests[name]), f"{middle[name]:.2f}", spread(taken[name]), bound] for label, (name, bound) in rows.items()),
             ["ratio", f"{requests['per node'] / requests['ours']:.0f}", f"{middle['per node'] / middle['ours']:.1f}", "", ""],
         ],
     )
