@@ -78,7 +78,8 @@ def fill(agents: list[ConsulAgent], count: int) -> None:
         for service in ("web", f"shard-{number % 50}"):
             described = {"ID": service, "Service": service, "Tags": ["v1", "blue"], "Port": 8080}
             checks = [
-                {"CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "passing"},
+                # Not serfHealth, by which Consul would know within a minute that no such agent was ever there.
+                {"CheckID": "alive", "Name": "Node is alive", "Status": "passing"},
                 {"CheckID": f"check-{service}", "Name": service, "Status": "passing", "ServiceID": service},
             ]
             agent.put("/v1/catalog/register", node | {"Service": described, "Checks": checks})

@@ -159,3 +159,20 @@ def test_the_oldest_consul(run, consul_oldest):
     assert found["consul_service_inventory_shop"]["hosts"] == ["inventory1"]
     assert found["_meta"]["hostvars"]["inventory1"]["consul_node"]["meta"] == {"rack": "r1"}
     assert found["consul_datacenter_dc1"]["hosts"] == ["inventory1"]
+
+
+def test_what_a_token_may_not_see_is_left_out_with_a_warning(run, datacenters, nodes):
+    agent, name = datacenters.dc1, "inventory-reader"
+    policy = agent.put("/v1/acl/policy", {"Name": name, "Rules": 'node_prefix "inventory1" { policy = "read" }'})
+    token = agent.put("/v1/acl/token", {"Policies": [{"ID": policy["ID"]}], "Description": name})
+    done = run(
+        {**datacenters.options(), "token": "{{ lookup('ansible.builtin.env', 'READER') }}", "group_by": ["service"]},
+        READER=token["SecretID"],
+    )
+    found = data(done)
+    assert list(found["_meta"]["hostvars"]) == ["inventory1"]
+    assert "consul_service_inventory_shop" not in found
+    assert "Consul left out nodes, services or checks that the token has no permission to see" in " ".join(done.stderr.split())
+    assert token["SecretID"] not in done.stdout + done.stderr
+    agent.request("DELETE", f"/v1/acl/token/{token['AccessorID']}")
+    agent.request("DELETE", f"/v1/acl/policy/{policy['ID']}")
