@@ -70,7 +70,7 @@ sanity: venv  ## ansible-test sanity on what the artifact holds
 
 .PHONY: integration
 integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
-	@molecule/lab/prerequisites plugin
+	@molecule/lab/prerequisites plugin $(if $(CI),proxies)
 	CONSUL_BIN="$$($(LAB) consul --binary)" CONSUL_OLDEST_BIN="$$($(OLDEST) consul --binary)" pytest tests/integration
 
 .PHONY: analyze
