@@ -35,19 +35,23 @@ if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
+    from .datacenters import Datacenters
     from .discovery import Discovery, Instances
     from .election import Election
     from .events import Events
     from .health import Health
+    from .keyring import Keyring
     from .kv import KV
     from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
+    from .operator import Operator
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
+    from .snapshots import BadSnapshotError, Snapshots
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import OutcomeUnknownError
@@ -59,9 +63,11 @@ _MODULES = {
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
+    "BadSnapshotError": "snapshots",
     "Client": "client",
     "Config": "config",
     "ConfigError": "config",
+    "Datacenters": "datacenters",
     "Discovery": "discovery",
     "Election": "election",
     "Events": "events",
@@ -69,10 +75,12 @@ _MODULES = {
     "Health": "health",
     "Instances": "discovery",
     "KV": "kv",
+    "Keyring": "keyring",
     "Lock": "lock",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
+    "Operator": "operator",
     "OutcomeUnknownError": "updates",
     "Queries": "queries",
     "Semaphore": "semaphore",
@@ -80,6 +88,7 @@ _MODULES = {
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
+    "Snapshots": "snapshots",
     "Sweeper": "sweeper",
     "TransactionError": "transactions",
     "Watch": "watch",
@@ -93,11 +102,13 @@ __all__ = [
     "AsyncClient",
     "BadAnswerError",
     "BadRequestError",
+    "BadSnapshotError",
     "Client",
     "Config",
     "ConfigError",
     "ConflictError",
     "ConsulError",
+    "Datacenters",
     "Discovery",
     "Election",
     "Events",
@@ -105,6 +116,7 @@ __all__ = [
     "Health",
     "Instances",
     "InvalidValueError",
+    "Keyring",
     "LibraryMissingError",
     "Lock",
     "LostError",
@@ -115,6 +127,7 @@ __all__ = [
     "NotAcquiredError",
     "NotFoundError",
     "Operation",
+    "Operator",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "Queries",
@@ -125,6 +138,7 @@ __all__ = [
     "Sessions",
     "Settings",
     "Snapshot",
+    "Snapshots",
     "Sweeper",
     "TooStaleError",
     "TransactionError",
