@@ -10,7 +10,7 @@ Sources: https://developer.hashicorp.com/consul/api-docs/catalog, .../status and
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from . import arguments
 from .bound import Bound, read
@@ -24,17 +24,20 @@ _MEMBER_STATES = ("none", "alive", "leaving", "left", "failed")
 class Datacenters(Bound):
     """The datacenters of a federation, asked through any agent of one of them."""
 
-    def names(self) -> List[str]:
+    def names(self) -> list[str]:
         """Their names, the nearest first. Raises `ConsulError`."""
-        found: List[str] = read(self._ask("GET", "/v1/catalog/datacenters"), lambda data: [str(name) for name in data])
+        found: list[str] = read(self._ask("GET", "/v1/catalog/datacenters"), lambda data: [str(name) for name in data])
         return found
 
     def own(self) -> str:
         """The name of the datacenter of the agent that is asked; needs `agent:read`. Raises `ConsulError`."""
         return str(read(self._ask("GET", "/v1/agent/self"), lambda data: data["Config"]["Datacenter"]))
 
-    def describe(self, names: Iterable[str] | None = None, *, nodes: bool = False) -> List[Datacenter]:
-        """The datacenters of these names, or all, each as `describe_one` has it: two requests for all, and two for each (three with *nodes*)."""
+    def describe(self, names: Iterable[str] | None = None, *, nodes: bool = False) -> list[Datacenter]:
+        """The datacenters of these names, or all, each as `describe_one` has it.
+
+        That takes two requests for all, and two for each, with *nodes* three. Raises `ConsulError`.
+        """
         wanted = self.names() if names is None else [str(arguments.datacenter(name, "names")) for name in arguments.names(names, "names")]
         arguments.boolean(nodes, "nodes")
         wan = self._wan_members()
@@ -43,10 +46,10 @@ class Datacenters(Bound):
     def describe_one(self, name: str, wan: dict[str, str] | None = None, *, nodes: bool = False) -> Datacenter:
         """A datacenter as a plain mapping:
 
-        name; reachable, and problem (why not; empty when it is); leader (the node's name; `None` without one); servers (by name, each with node,
-        id, address, version, leader, healthy (what gossip in its datacenter says), wan_status (`alive`, `failed`, `left`, `leaving`; `None` when
-        the agent that was asked is no server)); with *nodes* also nodes (each with node, id, address). One that can't be reached has no servers but
-        those that gossip over WAN knows. wan: the states of servers by `NODE.DATACENTER`.
+        name; reachable, and problem (why not; empty when it is); leader (the node's name; `None` without one); servers (by name, each
+        with node, id, address, version, leader, healthy (what gossip in its datacenter says), wan_status (`alive`, `failed`, `left`,
+        `leaving`; `None` when the agent that was asked is no server)); with *nodes* also nodes (each with node, id, address). One that
+        can't be reached has those servers that gossip over WAN knows. wan: the states of servers by `NODE.DATACENTER`.
         """
         name = str(arguments.datacenter(name, "name"))
         arguments.boolean(nodes, "nodes")
