@@ -37,24 +37,27 @@ def manage(task: Task) -> Change:
     else:
         known = {key for ring in rings for key in ring["keys"]}
         gone = _removable(rings, sorted(known.difference(wanted)), primary, "purge") if params["purge"] else []
+    task.results["rings"] = [_returned(ring) for ring in rings]
     before, after = _shown(rings), _foreseen(rings, primary, wanted, gone)
     if before != after and not task.check_mode:
-        steps = _Steps(task, keyring, relay, wait)
+        steps = _Steps(task, keyring, rings, relay, wait)
         for key in wanted:
             steps.do(keyring.install, key, functools.partial(_has, key))
         if primary:
             steps.do(keyring.use, primary, functools.partial(_uses, primary))
         for key in gone:
             steps.do(keyring.remove, key, functools.partial(_lacks, key))
-        rings = keyring.list(relay_factor=relay)
-    task.results["rings"] = [_returned(ring) for ring in rings]
     return Change(before, after)
 
 
 class _Steps:
-    """The steps of a rotation. Each is done when every agent says so, for the next one would cut off those that are behind."""
+    """The steps of a rotation. Each is done when every agent says so, for the next one would cut off those that are behind.
 
-    def __init__(self, task: Task, keyring: Keyring, relay: int, wait: float) -> None:
+    rings: as they were last, before the first step as the caller has read them.
+    """
+
+    def __init__(self, task: Task, keyring: Keyring, rings: Rings, relay: int, wait: float) -> None:
+        self._rings = rings
         self._task, self._keyring, self._relay, self._wait = task, keyring, relay, wait
 
     def do(self, change: Callable[..., None], key: str, done: Callable[[Ring], bool]) -> None:
@@ -62,7 +65,7 @@ class _Steps:
         deadline = time.monotonic() + self._wait
         tried, problem = False, ""
         while True:
-            behind = [ring for ring in self._keyring.list(relay_factor=self._relay) if not done(ring)]
+            behind = [ring for ring in self._rings if not done(ring)]
             if not behind:
                 return
             if tried and time.monotonic() >= deadline:
@@ -80,6 +83,8 @@ class _Steps:
                 # Some of them may have done it.
                 problem = ": " + " ".join(error.answer.split()).replace(key, fingerprint(key))
             tried = self._task.changed = True
+            self._rings = self._keyring.list(relay_factor=self._relay)
+            self._task.results["rings"] = [_returned(ring) for ring in self._rings]
 
 
 def _has(key: str, ring: Ring) -> bool:

@@ -23,6 +23,7 @@ def gossip(consul_agents):
     key = new_key()
     server = consul_agents({"encrypt": key}, node="server")
     join = {"encrypt": key, "server": False, "retry_join": [f"127.0.0.1:{server.serf_lan_port}"], "retry_interval": "1s"}
+    join["leave_on_terminate"] = False
     # A -dev agent is a server, whatever its configuration says.
     client = consul_agents({**join, "bootstrap": False}, node="client", persistent=True)
     far = consul_agents({"encrypt": key, "retry_join_wan": [f"127.0.0.1:{server.serf_wan_port}"]}, node="far", datacenter="dc2")
