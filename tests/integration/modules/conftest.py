@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from modules import run_module
 
 Result = dict[str, Any]
