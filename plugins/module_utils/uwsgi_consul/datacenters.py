@@ -38,8 +38,9 @@ class Datacenters(Bound):
 
         That takes two requests for all, and two for each, with *nodes* three. Raises `ConsulError`.
         """
-        wanted = self.names() if names is None else [str(arguments.datacenter(name, "names")) for name in arguments.names(names, "names")]
         arguments.boolean(nodes, "nodes")
+        given = None if names is None else [_judged(name, "names") for name in arguments.names(names, "names")]
+        wanted = self.names() if given is None else given
         wan = self._wan_members()
         return [self.describe_one(name, wan, nodes=nodes) for name in wanted]
 
@@ -51,7 +52,7 @@ class Datacenters(Bound):
         `leaving`; `None` when the agent that was asked is no server)); with *nodes* also nodes (each with node, id, address). One that
         can't be reached has those servers that gossip over WAN knows. wan: the states of servers by `NODE.DATACENTER`.
         """
-        name = str(arguments.datacenter(name, "name"))
+        _judged(name, "name")
         arguments.boolean(nodes, "nodes")
         known = wan or {}
         found: Datacenter = {"name": name, "reachable": True, "problem": "", "leader": None, "servers": []}
@@ -79,6 +80,11 @@ class Datacenters(Bound):
         answer = self._ask("GET", "/v1/agent/members", [("wan", "1")])
         found: dict[str, str] = read(answer, lambda data: {item["Name"]: _MEMBER_STATES[item["Status"]] for item in data or ()})
         return found
+
+
+def _judged(name: str, what: str) -> str:
+    arguments.datacenter(arguments.name(name, what), what)
+    return name
 
 
 def _server(item: dict[str, Any], leader: str, wan: dict[str, str]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def verify(path: str) -> Archive:
             raise BadSnapshotError(f"{path} is damaged: the checksum of {name} is not that in its SHA256SUMS", advice=_ADVICE)
     try:
         return {"path": path, "size": size, "checksum": checksum, "state_size": state_size, **_meta(json.loads(parts["meta.json"]))}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadSnapshotError(f"{path} is no snapshot: its meta.json can't be read") from None
 
 
