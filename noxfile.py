@@ -30,7 +30,7 @@ CORES = {
     "2.21": ("3.13", "3.12", "3.14"),
 }
 # ansible-lint's releases each support some versions of ansible-core; pip finds the one that fits.
-REQUIREMENTS = ("ansible-lint", "cryptography", "hypothesis>=6.100,<7", "pytest>=8", "python-consul2>=0.1.5")
+REQUIREMENTS = ("ansible-lint", "cryptography", "hypothesis>=6.100,<7", "pytest>=8", "pytest-xdist>=3", "python-consul2>=0.1.5")
 # Those tests of sanity whose findings differ from version to version: each knows other Pythons, options and documentation.
 VERSIONED = ("ansible-doc", "compile", "ignores", "import", "runtime-metadata", "validate-modules")
 
@@ -66,7 +66,8 @@ def units(session: nox.Session) -> None:
 
 
 def examples(session: nox.Session) -> None:
-    session.run("pytest", "-q", "-p", "no:cacheprovider", "tests/integration/examples")
+    # Each of them is a playbook of its own, which uses one processor.
+    session.run("pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=2", "tests/integration/examples")
 
 
 def integration(session: nox.Session) -> None:

@@ -42,7 +42,7 @@ class Operator(Bound):
         A server that lives is not stopped by that: stop it before. Raises `NotFoundError` when there is no such peer.
         """
         params = [("id", arguments.name(server_id, "server_id"))]
-        answer = self._ask("DELETE", "/v1/operator/raft/peer", params, idempotent=True, allow=(500,))
+        answer = self._ask("DELETE", "/v1/operator/raft/peer", params, idempotent=False, allow=(500,))
         if answer.status != 200:
             if "not found" not in answer.text:
                 raise answer.bad(f"the server was not removed: {answer.status} {answer.text.strip()}")
