@@ -35,21 +35,25 @@ if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
+    from .datacenters import Datacenters
     from .discovery import Discovery, Instances
     from .election import Election
     from .events import Events
     from .health import Health
+    from .keyring import Keyring
     from .kv import KV
     from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
     from .overview import Overview
+    from .operator import Operator
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
     from .session_locks import SessionLock, SessionSemaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
+    from .snapshots import BadSnapshotError, Snapshots
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import OutcomeUnknownError
@@ -62,9 +66,11 @@ _MODULES = {
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
+    "BadSnapshotError": "snapshots",
     "Client": "client",
     "Config": "config",
     "ConfigError": "config",
+    "Datacenters": "datacenters",
     "Discovery": "discovery",
     "Election": "election",
     "Events": "events",
@@ -72,11 +78,13 @@ _MODULES = {
     "Health": "health",
     "Instances": "discovery",
     "KV": "kv",
+    "Keyring": "keyring",
     "Lock": "lock",
     "Look": "waiting",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
+    "Operator": "operator",
     "OutcomeUnknownError": "updates",
     "Overview": "overview",
     "Queries": "queries",
@@ -87,6 +95,7 @@ _MODULES = {
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
+    "Snapshots": "snapshots",
     "Sweeper": "sweeper",
     "TransactionError": "transactions",
     "Waiting": "waiting",
@@ -101,11 +110,13 @@ __all__ = [
     "AsyncClient",
     "BadAnswerError",
     "BadRequestError",
+    "BadSnapshotError",
     "Client",
     "Config",
     "ConfigError",
     "ConflictError",
     "ConsulError",
+    "Datacenters",
     "Discovery",
     "Election",
     "Events",
@@ -113,6 +124,7 @@ __all__ = [
     "Health",
     "Instances",
     "InvalidValueError",
+    "Keyring",
     "LibraryMissingError",
     "Lock",
     "Look",
@@ -124,6 +136,7 @@ __all__ = [
     "NotAcquiredError",
     "NotFoundError",
     "Operation",
+    "Operator",
     "OutcomeUnknownError",
     "Overview",
     "PermissionDeniedError",
@@ -137,6 +150,7 @@ __all__ = [
     "Sessions",
     "Settings",
     "Snapshot",
+    "Snapshots",
     "Sweeper",
     "TooStaleError",
     "TransactionError",

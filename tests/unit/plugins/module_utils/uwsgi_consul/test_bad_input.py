@@ -27,21 +27,25 @@ from hypothesis import strategies as st
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
     Api,
+    Datacenters,
     Election,
     Events,
     ExternalService,
     Health,
     InvalidValueError,
+    Keyring,
     Lock,
     Maintenance,
     Mesh,
     Operation,
     Overview,
+    Operator,
     Queries,
     Semaphore,
     Service,
     Sessions,
     Settings,
+    Snapshots,
     Sweeper,
     checks,
     services,
@@ -106,6 +110,7 @@ NAME = kind("name", "text", bad=BAD_NAMES, more=CONTROL)
 NAME_OR_EMPTY = kind("name", "text", bad=BAD_NAMES[1:], more=CONTROL)
 SERVICE = kind("web", "text", bad=(*BAD_NAMES, "*"), more=CONTROL)
 DATACENTER = kind("dc1", "text", bad=("", "d c", "dc1\n", "é", "d" * HUGE), more=CONTROL)
+DATACENTERS = kind(["dc1"], "list", bad=([""], ["d c"], ["dc1", 7], [None], ["a"] * HUGE, "dc1"))
 DATACENTER_OR_EMPTY = kind("dc1", "text", bad=("d c", "dc1\n", "é", "d" * HUGE), more=CONTROL)
 SESSION = kind(ID, "text", bad=("", "x", f"{ID}\n", f"{ID}/", ID[:-1], "8" * HUGE), more=st.text(max_size=40) | CONTROL)
 TEXT = kind("text", "text", bad=("x" * HUGE, "\ud800"))
@@ -142,6 +147,9 @@ FAILOVER = kind(
 TEMPLATE = kind({}, "mapping", bad=({"a": 1}, {"type": "x"}, {"regexp": 7}, {"regexp": "x" * HUGE}, {"remove_empty_tags": 1}, {1: 2}))
 TOKEN = kind("secret", "text", bad=("", "a b", "a\n", "é", "\ud800", "x" * HUGE), more=CONTROL)
 PATH = kind("/nowhere/state", "text", bad=("", "a\x00b", "x" * HUGE, "\ud800"))
+GOSSIP_KEY = kind("MDEyMzQ1Njc4OWFiY2RlZg==", "text", bad=("", "x", "MDEy", "x" * HUGE, "\ud800"), more=st.text(max_size=20))
+RELAY = kind(2, "integer", bad=(-1, 6, 10**5000))
+THRESHOLD_OF_CONTACT = kind("1s", "integer", "float", "text", bad=(0, -1, math.nan, math.inf, "", "1", "soon", 10**5000), more=CONTROL)
 FUNCTION = kind(str, "object", bad=(Unfit(), {1}))
 STATUS = kind("any", "text", bad=("", "healthy", "x" * HUGE), more=st.text(max_size=20))
 CLIENT = kind(Api(Settings()))
@@ -226,6 +234,7 @@ DEFINITION = {
     "token": TOKEN,
 }
 BOUND = (Events, Maintenance, Mesh, Overview, Queries, Sessions, Sweeper)
+BOUND = (Datacenters, Events, Keyring, Maintenance, Mesh, Operator, Queries, Sessions, Snapshots, Sweeper)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -251,14 +260,19 @@ CASES = [
         Api,
         "request",
         {"method": METHOD, "path": TARGET, "params": PARAMETERS, "allow": STATUSES},
-        {"body": BODY, "token": TOKEN_OR_EMPTY, "consistency": CONSISTENCY, "timeout": SECONDS, "idempotent": BOOLEAN},
+        {"body": BODY, "token": TOKEN_OR_EMPTY, "consistency": CONSISTENCY, "timeout": SECONDS, "idempotent": BOOLEAN, "into": FUNCTION},
     ),
+    method(Datacenters, "describe", {"nodes": BOOLEAN}, {"names": DATACENTERS}),
+    method(Datacenters, "describe_one", {"name": DATACENTER, "nodes": BOOLEAN}),
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
     *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Overview, Queries, Sessions)),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Operator, Queries, Sessions, Snapshots)),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
     method(Events, "follow", {}, {"name": NAME}),
+    method(Keyring, "list", {"local_only": BOOLEAN, "relay_factor": RELAY}),
+    *(method(Keyring, name, {"key": GOSSIP_KEY, "relay_factor": RELAY}) for name in ("install", "use", "remove")),
     Case("KV", lambda _client, client: KV(client), {}, {"client": CLIENT}),
     Case("KV", KV, {}, {"datacenter": DATACENTER}),
     method(KV, "get", {"key": KEY}, {"consistency": CONSISTENCY}),
@@ -284,6 +298,21 @@ CASES = [
     method(Mesh, "address", {"upstream": NAME}, {"service": NAME, "datacenter": DATACENTER}),
     method(Mesh, "allowed", {"source": SERVICE, "destination": SERVICE}),
     method(Overview, "nodes", {}, {"filter": FILTER, "warn": FUNCTION}),
+    method(Operator, "remove", {"server_id": NAME}),
+    method(Operator, "transfer_leadership", {}, {"server_id": NAME}),
+    *(
+        Case("Operator.configure", lambda client, **fields: Operator(client).configure(**fields), {name: judged}, {"index": INDEX})
+        for name, judged in {
+            "last_contact_threshold": THRESHOLD_OF_CONTACT,
+            "server_stabilization_time": THRESHOLD_OF_CONTACT,
+            "max_trailing_logs": FLAGS,
+            "min_quorum": FLAGS,
+            "cleanup_dead_servers": BOOLEAN,
+            "disable_upgrade_migration": BOOLEAN,
+            "redundancy_zone_tag": TEXT,
+            "upgrade_version_tag": TEXT,
+        }.items()
+    ),
     *(method(Queries, name, {"name": NAME, "service": NAME, **DEFINED}, DEFINITION) for name in ("create", "ensure")),
     method(Queries, "update", {"query": NAME, "service": NAME, **DEFINED}, DEFINITION),
     *(method(Queries, name, {"query": NAME}) for name in ("get", "delete", "explain")),
