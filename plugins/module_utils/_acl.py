@@ -30,7 +30,7 @@ SECRET_CONFIG = ("ServiceAccountJWT", "OIDCClientSecret", "OIDCClientAssertion")
 # The pause between two looks at a datacenter that follows another one, in seconds.
 _PAUSE = 0.1
 
-_Indexed = ("create_index", "modify_index")
+_INDEXES = ("create_index", "modify_index")
 _Lister = Union[Policies, Roles]
 
 
@@ -60,13 +60,15 @@ def manage_auth_method(task: Task) -> Change:
             f"config: {', '.join(name for name in SECRET_CONFIG if name in params['config'])} is a secret, and would be shown",
             advice="Give it by secret_config",
         )
-    if params["config"] is not None or params["secret_config"] is not None:
-        given["config"] = {**(params["config"] or {}), **(params["secret_config"] or {})}
     name = arguments.name(params["name"], "name")
-    acl.auth_method_terms(**{"name": name, "type": "any", **given})
+    acl.auth_method_terms(
+        **{"name": name, "type": "any", **given, "config": {**(params["config"] or {}), **(params["secret_config"] or {})}}
+    )
     if "max_token_ttl" in given:
         given["max_token_ttl"] = arguments.duration(given["max_token_ttl"], "max_token_ttl")
     found = methods.get(name)
+    if params["config"] is not None or params["secret_config"] is not None:
+        given["config"] = _config(found, params["config"], params["secret_config"])
     if params["state"] == "present" and found is None and "type" not in given:
         raise InvalidValueError(f"type: is required, for there is no auth method {name} yet")
     if params["state"] == "present" and found is not None and given.get("type", found["type"]) != found["type"]:
@@ -107,8 +109,8 @@ def wanted_grants(task: Task, given: Mapping[str, Any], found: Thing | None) -> 
 
 
 def comparable(thing: Mapping[str, Any]) -> Thing:
-    """A thing in the form that is compared."""
-    return {name: _ordered(name, value) for name, value in thing.items() if name not in ("id", *_Indexed)}
+    """A thing in the form that is compared, without what its release does not have."""
+    return {name: _ordered(name, value) for name, value in thing.items() if value is not None and name not in ("id", *_INDEXES)}
 
 
 def settle(task: Task, read: Callable[[], Thing | None], written: Thing | None) -> None:
@@ -184,15 +186,10 @@ def _ensure(task: Task, things: Any, result: str, found: Thing | None, wanted: T
         task,
         comparable(found) if found is not None else None,
         {**name, **(defaults if found is None else {}), **wanted} if task.params["state"] == "present" else None,
-        create=lambda terms: keep(things.create(**_sent(terms))),
-        update=lambda terms: keep(things.update(identity, **_sent(terms))),
+        create=lambda terms: keep(things.create(**terms)),
+        update=lambda terms: keep(things.update(**{**terms, key: identity})),
         delete=delete,
     )
-
-
-def _sent(terms: Thing) -> Thing:
-    """What a thing is defined by; a field that the release does not have is left out."""
-    return {name: value for name, value in terms.items() if value is not None}
 
 
 def _marked_rule(rules: BindingRules, auth_method: str, description: str) -> Thing | None:
@@ -225,6 +222,16 @@ def _fields(thing: Mapping[str, Any], names: Mapping[str, Any]) -> Thing:
 def _answer(terms: Mapping[str, Any]) -> Thing:
     """Terms as Consul would return them."""
     return {"ID": "", "CreateIndex": 0, "ModifyIndex": 0, **terms}
+
+
+def _config(found: Thing | None, public: Thing | None, secret: Thing | None) -> Thing:
+    """The whole config; of what is public and what is secret, the part that the task leaves out stays as it is."""
+    there = (found or {}).get("config") or {}
+    if public is None:
+        public = {name: value for name, value in there.items() if name not in SECRET_CONFIG}
+    if secret is None:
+        secret = {name: value for name, value in there.items() if name in SECRET_CONFIG}
+    return {**public, **secret}
 
 
 def _without_secrets(method: Thing) -> Thing:

@@ -681,25 +681,30 @@ def _config(value: Any) -> Thing:
 
 
 def _granted(item: Thing) -> Thing:
+    """What roles and tokens have in common. Consul has it in an order of its own, another one after each change."""
+    identities = [
+        {"service_name": one["ServiceName"], "datacenters": sorted(one.get("Datacenters") or ())}
+        for one in item.get("ServiceIdentities") or ()
+    ]
+    nodes = [{"node_name": one["NodeName"], "datacenter": one["Datacenter"]} for one in item.get("NodeIdentities") or ()]
+    templated = [
+        {
+            "template_name": one["TemplateName"],
+            "template_variables": _without_empty(one.get("TemplateVariables")),
+            "datacenters": sorted(one.get("Datacenters") or ()),
+        }
+        for one in item.get("TemplatedPolicies") or ()
+    ]
     return {
         "policies": _linked(item.get("Policies")),
-        "service_identities": [
-            {"service_name": one["ServiceName"], "datacenters": one.get("Datacenters") or []} for one in item.get("ServiceIdentities") or ()
-        ],
-        "node_identities": [{"node_name": one["NodeName"], "datacenter": one["Datacenter"]} for one in item.get("NodeIdentities") or ()],
-        "templated_policies": [
-            {
-                "template_name": one["TemplateName"],
-                "template_variables": _without_empty(one.get("TemplateVariables")),
-                "datacenters": one.get("Datacenters") or [],
-            }
-            for one in item.get("TemplatedPolicies") or ()
-        ],
+        "service_identities": sorted(identities, key=lambda one: one["service_name"]),
+        "node_identities": sorted(nodes, key=lambda one: (one["node_name"], one["datacenter"])),
+        "templated_policies": sorted(templated, key=lambda one: (one["template_name"], sorted(one["template_variables"].items()))),
     }
 
 
 def _linked(items: Any) -> list[Thing]:
-    return [{"id": one["ID"], "name": one["Name"]} for one in items or ()]
+    return sorted(({"id": one["ID"], "name": one["Name"]} for one in items or ()), key=lambda one: one["name"])
 
 
 def _without_empty(variables: Mapping[str, str] | None) -> dict[str, str]:
