@@ -66,6 +66,7 @@ def manage_auth_method(task: Task) -> Change:
     )
     if "max_token_ttl" in given:
         given["max_token_ttl"] = arguments.duration(given["max_token_ttl"], "max_token_ttl")
+    methods.check_datacenter("an auth method")
     found = methods.get(name)
     if params["config"] is not None or params["secret_config"] is not None:
         given["config"] = _config(found, params["config"], params["secret_config"])
@@ -84,6 +85,7 @@ def manage_binding_rule(task: Task) -> Change:
     rules, params = BindingRules(task.api), task.params
     given = task.given("auth_method", "bind_type", "bind_name", "description", "selector", "bind_vars")
     acl.binding_rule_terms(**{"auth_method": "any", "bind_type": "service", "bind_name": "any", **given})
+    rules.check_datacenter("a binding rule")
     found = rules.get(params["id"]) if params["id"] is not None else _marked_rule(rules, params["auth_method"], params["description"])
     if params["state"] == "present":
         missing = [name for name in ("auth_method", "bind_type", "bind_name") if name not in given and found is None]

@@ -96,6 +96,8 @@ class _Token:
 
     def manage(self) -> Change:
         found = self._find()
+        if found["local"] if found else self._task.params["local"]:
+            self._tokens.check_datacenter("a local token")
         if self._task.params["state"] == "absent":
             return self._absent(found)
         if found is not None:

@@ -83,6 +83,18 @@ class _Things(Bound):
         self._ask("GET", "/v1/acl/token/self")
         return True
 
+    def check_datacenter(self, what: str) -> None:
+        """Refuses a datacenter other than the agent's own for *what* Consul writes there whatever it is asked. Raises `InvalidValueError`."""
+        wanted = self.datacenter or self.client.settings.datacenter
+        if wanted is None:
+            return
+        own = read(self._ask("GET", "/v1/agent/self"), lambda data: data["Config"]["Datacenter"])
+        if own != wanted:
+            raise InvalidValueError(
+                f"datacenter: Consul keeps {what} in the datacenter of the agent that is asked, {own}, also when it is told {wanted}",
+                advice=f"Ask an agent of {wanted}",
+            )
+
     def _datacenter(self) -> Parameters:
         return [("dc", self.datacenter)] if self.datacenter else []
 
@@ -300,6 +312,13 @@ class Tokens(_Identified):
 
     _one, _all, _shape, _terms = "/v1/acl/token", "/v1/acl/tokens", staticmethod(token), staticmethod(token_terms)
 
+    def create(self, **terms: Any) -> Thing:
+        """Makes one and returns it, with its secret. Raises `ConsulError`."""
+        body = token_terms(**terms)
+        if body["Local"]:
+            self.check_datacenter("a local token")
+        return self._put(self._one, body)
+
     def select(
         self, *, policy: str | None = None, role: str | None = None, auth_method: str | None = None, service_name: str | None = None
     ) -> ThingList:
@@ -454,15 +473,21 @@ class AuthMethods(_Things):
 
     def create(self, **terms: Any) -> Thing:
         """Makes one and returns it; one of that name is defined anew. Raises `ConsulError`."""
-        return self._put(self._one, auth_method_terms(**terms))
+        body = auth_method_terms(**terms)
+        self.check_datacenter("an auth method")
+        return self._put(self._one, body)
 
     def update(self, name: str, **terms: Any) -> Thing:
         """Defines it anew and returns it: what is left out has its default again. Raises `ConsulError`."""
-        return self._put(f"{self._one}/{arguments.path_name(name, 'name')}", auth_method_terms(**{**terms, "name": name}))
+        body = auth_method_terms(**{**terms, "name": name})
+        self.check_datacenter("an auth method")
+        return self._put(f"{self._one}/{arguments.path_name(name, 'name')}", body)
 
     def delete(self, name: str) -> bool:
         """Deletes it, and all tokens that it made; returns whether there was one. Raises `ConsulError`."""
-        return self._delete(f"{self._one}/{arguments.path_name(name, 'name')}")
+        path = f"{self._one}/{arguments.path_name(name, 'name')}"
+        self.check_datacenter("an auth method")
+        return self._delete(path)
 
 
 def binding_rule_terms(
@@ -511,6 +536,12 @@ class BindingRules(_Identified):
 
     _one, _all = "/v1/acl/binding-rule", "/v1/acl/binding-rules"
     _shape, _terms = staticmethod(binding_rule), staticmethod(binding_rule_terms)
+
+    def create(self, **terms: Any) -> Thing:
+        """Makes one and returns it. Raises `ConsulError`."""
+        body = binding_rule_terms(**terms)
+        self.check_datacenter("a binding rule")
+        return self._put(self._one, body)
 
     def of(self, auth_method: str) -> ThingList:
         """Those of an auth method. Raises `ConsulError`."""

@@ -174,6 +174,12 @@ def test_a_binding_rule_is_known_by_its_description(ensure, keeps, fails, module
         ("auth_method", {"name": "a", "type": "jwt", "token_locality": "here"}, "value of token_locality must be one of: local, global"),
         ("binding_rule", {"auth_method": "a"}, "one of the following is required: id, description"),
         ("binding_rule", {"description": "a"}, "missing parameter(s) required by 'description': auth_method"),
+        ("auth_method", {"name": "a", "type": "jwt", "datacenter": "dc2"}, "in the datacenter of the agent that is asked, dc1"),
+        (
+            "binding_rule",
+            {"auth_method": "a", "description": "x", "datacenter": "dc2"},
+            "in the datacenter of the agent that is asked, dc1",
+        ),
         ("binding_rule", {"id": "x"}, "id: 'x' is no id"),
         ("binding_rule", {"auth_method": "acl-none", "description": "a"}, "bind_type: is required"),
     ],
