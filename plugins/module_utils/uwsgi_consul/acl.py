@@ -84,7 +84,7 @@ class _Things(Bound):
         return True
 
     def check_datacenter(self, what: str) -> None:
-        """Refuses a datacenter other than the agent's own for *what* Consul writes there whatever it is asked. Raises `InvalidValueError`."""
+        """Refuses a datacenter other than the agent's own for *what* Consul keeps there whatever it is told. Raises `InvalidValueError`."""
         wanted = self.datacenter or self.client.settings.datacenter
         if wanted is None:
             return
