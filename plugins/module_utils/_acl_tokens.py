@@ -20,7 +20,6 @@ from ._secret_file import SecretFile
 from .uwsgi_consul import acl, arguments
 from .uwsgi_consul.acl import Policies, Roles, Tokens
 from .uwsgi_consul.errors import ConflictError, InvalidValueError, PermissionDeniedError, RequestError
-from .uwsgi_consul.settings import check_token
 
 # Consul can't change these; nor the two times when it ends.
 _FIXED = ("accessor_id", "secret_id", "local")
@@ -279,11 +278,3 @@ def _other_secret(file: SecretFile | None, option: str) -> InvalidValueError:
 def _nanoseconds(text: str) -> int:
     whole, rest = acl.moment(text, "expiration_time")
     return whole * 10**9 + rest
-
-
-def check_secret(value: str, what: str) -> str:
-    """A token that an agent is given; no message shows it."""
-    try:
-        return check_token(value) or ""
-    except InvalidValueError:
-        raise InvalidValueError(f"{what}: holds a character that no token has, such as a space or a line break") from None

@@ -16,9 +16,8 @@ import dataclasses
 import json
 from typing import Any
 
-from ._acl_tokens import check_secret
 from ._module import Change, Task
-from .uwsgi_consul.acl import AGENT_TOKENS, ANONYMOUS_ID, AgentTokens, Tokens, persisted
+from .uwsgi_consul.acl import AGENT_TOKENS, ANONYMOUS_ID, AgentTokens, Tokens, persisted, sendable
 from .uwsgi_consul.api import Api
 from .uwsgi_consul.errors import PermissionDeniedError
 
@@ -28,7 +27,7 @@ _SET, _OTHER, _NONE, _UNKNOWN = "as wanted", "another one", "none", "unknown"
 def manage(task: Task) -> Change:
     """The module `consul_agent_token`."""
     agent = AgentTokens(task.api)
-    wanted = {kind: check_secret(value, kind) for kind, value in task.given(*AGENT_TOKENS).items()}
+    wanted = {kind: sendable(value, kind) for kind, value in task.given(*AGENT_TOKENS).items()}
     path = agent.persisted_in()
     kept = None if path is None else _read(path)
     before: dict[str, str] = {}

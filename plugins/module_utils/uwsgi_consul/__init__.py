@@ -32,6 +32,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .acl import AgentTokens, AuthMethods, BindingRules, Policies, Replication, Roles, Tokens
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
@@ -56,9 +57,12 @@ if TYPE_CHECKING:
 # Where each name is that is loaded when it is first used.
 _MODULES = {
     "Agent": "settings",
+    "AgentTokens": "acl",
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
+    "AuthMethods": "acl",
+    "BindingRules": "acl",
     "Client": "client",
     "Config": "config",
     "ConfigError": "config",
@@ -74,13 +78,17 @@ _MODULES = {
     "Mesh": "mesh",
     "Operation": "transactions",
     "OutcomeUnknownError": "updates",
+    "Policies": "acl",
     "Queries": "queries",
+    "Replication": "acl",
+    "Roles": "acl",
     "Semaphore": "semaphore",
     "Service": "registration",
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
     "Sweeper": "sweeper",
+    "Tokens": "acl",
     "TransactionError": "transactions",
     "Watch": "watch",
 }
@@ -88,11 +96,14 @@ _MODULES = {
 __all__ = [
     "KV",
     "Agent",
+    "AgentTokens",
     "Api",
     "AsyncApi",
     "AsyncClient",
+    "AuthMethods",
     "BadAnswerError",
     "BadRequestError",
+    "BindingRules",
     "Client",
     "Config",
     "ConfigError",
@@ -117,8 +128,11 @@ __all__ = [
     "Operation",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Policies",
     "Queries",
+    "Replication",
     "RequestError",
+    "Roles",
     "Semaphore",
     "ServerError",
     "Service",
@@ -126,6 +140,7 @@ __all__ = [
     "Settings",
     "Snapshot",
     "Sweeper",
+    "Tokens",
     "TooStaleError",
     "TransactionError",
     "Watch",

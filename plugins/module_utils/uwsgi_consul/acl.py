@@ -156,6 +156,14 @@ def secret(value: object, what: str = "secret_id") -> str:
     return value
 
 
+def sendable(value: object, what: str) -> str:
+    """A secret that can stand in a header, or an empty text; no message shows it."""
+    try:
+        return check_token(value) or ""  # type: ignore[arg-type]
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{what}: {error.problem[len('token: ') :]}") from None
+
+
 def policy_terms(*, name: str, rules: str = "", description: str = "", valid_datacenters: Iterable[str] = ()) -> Thing:
     """A policy as Consul's API takes it.
 
@@ -343,8 +351,8 @@ class Tokens(_Identified):
 
         For no secret at all it is the token that the agent uses then. Raises `ConsulError`.
         """
-        if secret_id is not None and not check_token(secret_id):
-            raise InvalidValueError("secret_id: is no text")
+        if secret_id is not None and not sendable(secret_id, "secret_id"):
+            raise InvalidValueError("secret_id: is empty")
         try:
             answer = self.client.request("GET", f"{self._one}/self", self._datacenter(), token=secret_id)
         except PermissionDeniedError as error:
@@ -583,8 +591,9 @@ class AgentTokens(Bound):
         """
         self._one_agent("its tokens")
         arguments.choice(kind, "kind", AGENT_TOKENS)
-        given = check_token(value)
-        body = {"Token": given or ""}
+        if value is None:
+            raise InvalidValueError("value: is no text")
+        body = {"Token": sendable(value, "value")}
         path = "/v1/agent/token/"
         answer = self._ask("PUT", path + kind, body=body, idempotent=True, allow=(404,))
         if answer.status == 404 and kind in _OLD_NAMES:

@@ -76,7 +76,7 @@ def test_no_module_shows_the_token_that_it_asks_with(play, datacenters):
     assert MODULES
     wrong = str(uuid.uuid4())
     tasks = [
-        {f"uwsgi.consul.{name}": {**minimal(name), "token": "{{ good if %d else wrong }}" % (index % 2)}, "name": name, "check_mode": True}
+        {f"uwsgi.consul.{name}": {**minimal(name), "token": ("{{ good }}", "{{ wrong }}")[index % 2]}, "name": name, "check_mode": True}
         for index, name in enumerate(MODULES)
     ]
     tasks.append({"uwsgi.consul.consul_acl_policy": {"name": "secrets"}, "name": "environment"})
