@@ -32,6 +32,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .acl import AgentTokens, AuthMethods, BindingRules, Policies, Replication, Roles, Tokens
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
@@ -63,10 +64,13 @@ if TYPE_CHECKING:
 # Where each name is that is loaded when it is first used.
 _MODULES = {
     "Agent": "settings",
+    "AgentTokens": "acl",
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
     "BadSnapshotError": "snapshots",
+    "AuthMethods": "acl",
+    "BindingRules": "acl",
     "Client": "client",
     "Config": "config",
     "ConfigError": "config",
@@ -87,7 +91,10 @@ _MODULES = {
     "Operator": "operator",
     "OutcomeUnknownError": "updates",
     "Overview": "overview",
+    "Policies": "acl",
     "Queries": "queries",
+    "Replication": "acl",
+    "Roles": "acl",
     "Semaphore": "semaphore",
     "Service": "registration",
     "SessionLock": "session_locks",
@@ -97,6 +104,7 @@ _MODULES = {
     "Snapshot": "watch",
     "Snapshots": "snapshots",
     "Sweeper": "sweeper",
+    "Tokens": "acl",
     "TransactionError": "transactions",
     "Waiting": "waiting",
     "Watch": "watch",
@@ -105,12 +113,15 @@ _MODULES = {
 __all__ = [
     "KV",
     "Agent",
+    "AgentTokens",
     "Api",
     "AsyncApi",
     "AsyncClient",
+    "AuthMethods",
     "BadAnswerError",
     "BadRequestError",
     "BadSnapshotError",
+    "BindingRules",
     "Client",
     "Config",
     "ConfigError",
@@ -140,8 +151,11 @@ __all__ = [
     "OutcomeUnknownError",
     "Overview",
     "PermissionDeniedError",
+    "Policies",
     "Queries",
+    "Replication",
     "RequestError",
+    "Roles",
     "Semaphore",
     "ServerError",
     "Service",
@@ -152,6 +166,7 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "Sweeper",
+    "Tokens",
     "TooStaleError",
     "TransactionError",
     "Waiting",

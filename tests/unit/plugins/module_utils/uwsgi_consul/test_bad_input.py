@@ -26,8 +26,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
+    AgentTokens,
     Api,
     Datacenters,
+    AuthMethods,
+    BindingRules,
     Election,
     Events,
     ExternalService,
@@ -40,13 +43,17 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Operation,
     Overview,
     Operator,
+    Policies,
     Queries,
+    Replication,
+    Roles,
     Semaphore,
     Service,
     Sessions,
     Settings,
     Snapshots,
     Sweeper,
+    Tokens,
     checks,
     services,
     transport,
@@ -198,6 +205,42 @@ ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
 LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
 
+IDENTIFIER = SESSION
+POLICY_NAME = kind("name", "text", bad=("", " ", "a b", "a/b/c", "a\n", "x" * HUGE, "é"), more=CONTROL)
+ROLE_NAME = kind("name", "text", bad=("", " ", "a b", "a/b", "a\n", "x" * HUGE, "é"), more=CONTROL)
+LONG_TEXT = kind("text", "text", bad=("x" * 600_000, "\ud800"))
+DATACENTERS = kind(["dc1"], "list", bad=([""], ["a", 7], ["d c"], [None], ["a"] * HUGE, "abc"))
+LINKS = kind(["a", {"name": "b"}, {"id": ID}], "list", bad=([""], [7], [{}], [{"id": "x"}], [{"a": "b"}], [["a"]], "abc", ["a"] * HUGE))
+SERVICE_IDENTITIES = kind(
+    [{"service_name": "a", "datacenters": ["dc1"]}],
+    "list",
+    bad=([7], ["a"], [{}], [{"service_name": 7}], [{"service_name": "a", "datacenters": "dc1"}], [{"a": "b"}], [{"service_name": "a"}] * 2),
+)
+NODE_IDENTITIES = kind(
+    [{"node_name": "a", "datacenter": "dc1"}],
+    "list",
+    bad=([7], [{}], [{"node_name": "a"}], [{"node_name": "a", "datacenter": "d c"}], "abc"),
+)
+TEMPLATED = kind(
+    [{"template_name": "builtin/service", "template_variables": {"name": "a"}}],
+    "list",
+    bad=(
+        [7],
+        [{}],
+        [{"template_name": 7}],
+        [{"template_name": "a", "template_variables": {"x": "y"}}],
+        [{"template_name": "a", "template_variables": 7}],
+    ),
+)
+GRANTS = {"policies": LINKS, "service_identities": SERVICE_IDENTITIES, "node_identities": NODE_IDENTITIES, "templated_policies": TEMPLATED}
+TOKEN_TTL = kind(60, "integer", "float", "text", bad=(59, -1, math.nan, math.inf, "", "60", "59s", "soon", 10**5000), more=CONTROL)
+MOMENT = kind("2030-01-01T00:00:00Z", "text", bad=("", "tomorrow", "2030-01-01", "2030-13-01T00:00:00Z", "x" * HUGE), more=CONTROL)
+CONFIG = kind({"a": "b"}, "mapping", bad=({1: 2}, {"a": Unfit()}, {"a": {1, 2}}, {"a": "x" * 600_000}))
+VARIABLES = kind({"name": "a"}, "mapping", bad=({"x": "a"}, {"name": 7}, {"name": ""}, {1: 2}))
+KIND_OF_TOKEN = kind("agent", "text", bad=("", "x", "agent_master", "x" * HUGE), more=st.text(max_size=20))
+LOCALITY = kind("local", "text", bad=("", "x", "x" * HUGE), more=st.text(max_size=20))
+BIND_TYPE = kind("service", "text", bad=("", "x", "x" * HUGE), more=st.text(max_size=20))
+
 
 # Mostly text, since most of what is taken is.
 ANYTHING = st.text() | st.text() | st.one_of([strategy for _always, strategy in OF_TYPE.values()])
@@ -235,6 +278,21 @@ DEFINITION = {
 }
 BOUND = (Events, Maintenance, Mesh, Overview, Queries, Sessions, Sweeper)
 BOUND = (Datacenters, Events, Keyring, Maintenance, Mesh, Operator, Queries, Sessions, Snapshots, Sweeper)
+BOUND = (
+    AgentTokens,
+    AuthMethods,
+    BindingRules,
+    Events,
+    Maintenance,
+    Mesh,
+    Policies,
+    Queries,
+    Replication,
+    Roles,
+    Sessions,
+    Sweeper,
+    Tokens,
+)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -267,6 +325,58 @@ CASES = [
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
     *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Overview, Queries, Sessions)),
     *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Operator, Queries, Sessions, Snapshots)),
+    *(
+        Case(made.__name__, made, {}, {"datacenter": DATACENTER})
+        for made in (AuthMethods, BindingRules, Events, Mesh, Policies, Queries, Replication, Roles, Sessions, Tokens)
+    ),
+    *(method(made, name, {"id": IDENTIFIER}) for made in (Policies, Roles, Tokens, BindingRules) for name in ("get", "delete")),
+    *(method(made, "named", {"name": NAME}) for made in (Policies, Roles)),
+    *(method(AuthMethods, name, {"name": NAME}) for name in ("get", "delete")),
+    *(
+        method(made, name, {**identified, **required, **optional})
+        for name, identified in (("create", {}), ("update", {"id": IDENTIFIER}))
+        for made, required, optional in (
+            (Policies, {"name": POLICY_NAME}, {"rules": LONG_TEXT, "description": TEXT, "valid_datacenters": DATACENTERS}),
+            (Roles, {"name": ROLE_NAME}, {"description": TEXT, **GRANTS}),
+            (Tokens, {}, {"description": TEXT, "roles": LINKS, **GRANTS}),
+            (BindingRules, {"auth_method": NAME, "bind_type": BIND_TYPE, "bind_name": NAME}, {"description": TEXT, "selector": TEXT}),
+        )
+    ),
+    method(
+        Tokens,
+        "create",
+        {"local": BOOLEAN},
+        {"accessor_id": IDENTIFIER, "secret_id": IDENTIFIER, "expiration_ttl": TOKEN_TTL},
+    ),
+    method(Tokens, "create", {}, {"expiration_time": MOMENT}),
+    method(Tokens, "select", {}, {"policy": IDENTIFIER, "role": IDENTIFIER, "auth_method": NAME, "service_name": NAME}),
+    method(Tokens, "own", {}, {"secret_id": TOKEN}),
+    method(Tokens, "clone", {"accessor_id": IDENTIFIER}, {"description": TEXT}),
+    method(Tokens, "bootstrap", {}, {"secret_id": IDENTIFIER}),
+    *(
+        method(
+            AuthMethods,
+            name,
+            {
+                "name": ROLE_NAME,
+                "type": NAME,
+                "description": TEXT,
+                "display_name": TEXT,
+                "max_token_ttl": DURATION,
+                "token_locality": LOCALITY,
+            },
+            {"config": CONFIG, "token_name_format": TEXT},
+        )
+        for name in ("create", "update")
+    ),
+    method(BindingRules, "of", {"auth_method": NAME}),
+    Case(
+        "BindingRules.create",
+        lambda client, **variables: BindingRules(client).create(auth_method="a", bind_type="service", bind_name="b", **variables),
+        {},
+        {"bind_vars": VARIABLES},
+    ),
+    method(AgentTokens, "set", {"kind": KIND_OF_TOKEN, "value": TOKEN_OR_EMPTY}),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
