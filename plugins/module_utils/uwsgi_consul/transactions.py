@@ -217,8 +217,25 @@ class RefusedError(BadRequestError):
             agent=answer.agent,
             status=answer.status,
             answer=excerpt(answer.text),
+            advice=_acl_advice(failures),
         )
         self.failures = tuple(failures)
+
+    @property
+    def denied(self) -> bool:
+        """Whether it lacked nothing but a permission."""
+        return bool(self.failures) and all(_is_denied(failure) for failure in self.failures)
+
+
+def _is_denied(failure: Failure) -> bool:
+    return failure.reason.startswith("Permission denied")
+
+
+def _acl_advice(failures: Iterable[Failure]) -> str:
+    """The permissions that are missing: old versions of Consul don't name them."""
+    needed = [f"key:{'read' if one.verb in _READING else 'write'} for {one.key}" for one in failures if _is_denied(one)]
+    more = f" and {len(needed) - 5} more" if len(needed) > 5 else ""
+    return f"The token needs {', '.join(needed[:5])}{more}" if needed else ""
 
 
 _classes: dict[type[ConsulError], type[TransactionError]] = {}
@@ -229,8 +246,7 @@ def failed(cause: ConsulError, done: int, unknown: int, total: int, results: Seq
     failures: tuple[Failure, ...] = getattr(cause, "failures", ())
     kind = type(cause)
     if isinstance(cause, RefusedError):
-        denied = bool(failures) and all(failure.reason.startswith("Permission denied") for failure in failures)
-        kind = PermissionDeniedError if denied else BadRequestError
+        kind = PermissionDeniedError if cause.denied else BadRequestError
     if kind not in _classes:
         _classes[kind] = type("TransactionError", (TransactionError, kind), {"__doc__": TransactionError.__doc__, "__module__": __name__})
     mixed = _classes[kind]
