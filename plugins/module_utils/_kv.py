@@ -285,7 +285,7 @@ def _read(kv: KV, params: Mapping[str, Any], wanted: Mapping[str, Wanted]) -> Fo
     """The keys as they are: those that are wanted, and for a purge all others of the folder, in as few requests as can be."""
     if params["purge"] or (params["prefix"] and len(wanted) > transactions.MOST_OPERATIONS):
         return {entry["key"]: entry for entry in kv.tree(keys.folder(params["prefix"]))}
-    return kv.get_many(wanted) if wanted else {}
+    return kv.get_many(list(wanted)) if wanted else {}
 
 
 def plan(params: Mapping[str, Any], wanted: Mapping[str, Wanted], found: Found, warn: Callable[[str], None]) -> Iterator[Step]:

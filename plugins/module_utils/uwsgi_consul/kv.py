@@ -53,7 +53,8 @@ class KV(Bound):
         try:
             results = self._transaction([Operation.get_or_empty(key) for key in wanted], True, consistency=consistency)
         except TransactionError as error:
-            if not error.failures or not all(failure.reason.startswith("unknown KV verb") for failure in error.failures):
+            # An old Consul does not know that operation, and calls it denied where ACLs are on.
+            if not error.failures:
                 raise
             return self._get_many_of_old(wanted, consistency)
         return dict(zip(wanted, results))

@@ -26,8 +26,9 @@ def entries(datacenters):
         try:
             found = datacenters.dc1.get(f"/v1/kv/{quote(prefix)}?recurse=1&dc={datacenter}")
         except urllib.error.HTTPError as error:
-            assert error.code == 404
-            return {}
+            if error.code != 404:
+                raise
+            found = []
         return {entry["Key"]: {**entry, "Value": base64.b64decode(entry["Value"] or "")} for entry in found}
 
     return read
@@ -41,7 +42,6 @@ def values(entries):
 @pytest.fixture
 def requests(monkeypatch):
     """What was asked of Consul, as method and path; `act` is called before each request, to do what a stranger does."""
-    asked: list[str] = []
 
     class Asked(list):
         act = staticmethod(lambda _request: None)
@@ -244,7 +244,7 @@ def test_large_values(ensure, fails, values, module):
     large = "x" * (512 * 1024)
     done = ensure("consul_kv", values={"kvm-large/a": large, "kvm-large/b": "small"})
     assert (sorted(done["written"]), list(done["indexes"])) == (["kvm-large/a", "kvm-large/b"], ["kvm-large/b"])
-    assert done["diff"]["after"]["kvm-large/a"]["value"]["bytes"] == 512 * 1024
+    assert done["diff"]["after"]["kvm-large/a"]["bytes"] == 512 * 1024
     assert values("kvm-large/a") == {"kvm-large/a": large.encode()}
     assert "value of 'kvm-large/c': has 524289 bytes, and Consul stores 524288 at most" in fails(
         "consul_kv", values={"kvm-large/b": "new", "kvm-large/c": large + "x"}
@@ -377,6 +377,7 @@ def test_a_key_that_may_not_be_read(fails, token):
         message = fails("consul_kv", keys=["kvm-unread/a", "kvm-unread/b"], value="x", token=secret)
         assert "The token needs key:read for kvm-unread/b" in message
         assert "key:read" in fails("consul_kv_info", keys=["kvm-unread/a", "kvm-unread/b"], token=secret)
+        assert "key:read" in fails("consul_kv_info", keys=["kvm-unread/b"], token=secret)
 
 
 def test_an_answer_that_got_lost_is_told(module, requests, monkeypatch):
@@ -441,7 +442,6 @@ def test_consistency_is_asked_for(module, fails, requests, monkeypatch):
         ({"key": "a", "value": "x", "cas": -1}, "cas: -1 is no whole number"),
         ({"key": "a", "value": "x", "encoding": "base64"}, "value of 'a': is not in base64"),
         ({"key": "a", "value": 7, "encoding": "base64"}, "value of 'a': is not in base64"),
-        ({"key": "a", "value": "\udcff"}, "value of 'a': holds half a character"),
         ({"values": {"a": "x"}, "value": "y"}, "value: is for key and keys only"),
         ({"values": {"a": "x", "b": None}}, "value: is missing for 'b'"),
         ({"entries": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]}, "a: is given twice"),
