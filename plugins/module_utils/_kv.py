@@ -11,9 +11,7 @@ somebody else was faster, nothing of that transaction is done; then all is read 
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
-import datetime
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +19,7 @@ from typing import Any, Dict, Optional
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
 
+from ._kv_values import stored, text, tree
 from ._module import Change, Task
 from .uwsgi_consul import arguments, keys, transactions
 from .uwsgi_consul.errors import ConflictError, ConsulError, InvalidValueError, NotAcquiredError
@@ -106,34 +105,10 @@ def find(task: Task) -> None:
     found = {key: entry for key, entry in single.items() if entry}
     for prefix in params["prefixes"]:
         found.update({entry["key"]: entry for entry in kv.tree(prefix)})
-    task.results["entries"] = [readable(found[key], params["encoding"]) for key in sorted(found)]
+    task.results["entries"] = [{**found[key], "value": text(found[key], params["encoding"])} for key in sorted(found)]
     task.results["missing"] = [key for key, entry in single.items() if entry is None]
     if params["tree"] is not None:
-        task.results["tree"] = tree(kv, params["tree"], params["encoding"])
-
-
-def readable(entry: Mapping[str, Any], encoding: str) -> Entry:
-    """The entry with its value as text; raises `InvalidValueError` for one that is none."""
-    return {**entry, "value": text(entry, encoding)}
-
-
-def text(entry: Mapping[str, Any], encoding: str) -> str:
-    """The value of an entry, as it is or in base64."""
-    if encoding == "base64":
-        return base64.b64encode(entry["value"]).decode()
-    try:
-        return keys.text(entry)
-    except InvalidValueError as error:
-        raise InvalidValueError(error.problem, advice="Read it with encoding=base64") from None
-
-
-def tree(kv: KV, folder: str, encoding: str) -> dict[str, Any]:
-    """A folder as a nested mapping of texts."""
-    prefix = keys.folder(folder, "tree")
-    try:
-        return keys.nested([readable(entry, encoding) for entry in kv.tree(prefix)], prefix, None)
-    except InvalidValueError as error:
-        raise InvalidValueError(error.problem, advice=error.advice and "Read it as entries, by its prefix") from None
+        task.results["tree"] = tree(kv, params["tree"], "tree", lambda entry: text(entry, params["encoding"]))
 
 
 def wanted_keys(params: Mapping[str, Any]) -> dict[str, Wanted]:
@@ -212,35 +187,6 @@ def _judged(above: str, given: Mapping[str, Any], state: str) -> Wanted:
         None if flags is None else keys.flags(flags),
         None if cas is None else arguments.integer(cas, "cas"),
     )
-
-
-def stored(value: Any, encoding: str, what: str) -> bytes:
-    """The bytes for a value as YAML has it: text as it stands, everything else as JSON, without spaces: `true`, `8080`, `["a","b"]`."""
-    if isinstance(value, bytes):
-        return keys.content(value, what)
-    if encoding == "base64":
-        try:
-            return keys.content(base64.b64decode("".join(value.split()), validate=True), what)
-        except (AttributeError, binascii.Error, UnicodeError, ValueError) as error:
-            if isinstance(error, InvalidValueError):
-                raise
-            raise InvalidValueError(f"{what}: is not in base64", advice="With encoding=base64 all values are") from None
-    if value is None:
-        raise InvalidValueError(f"{what}: is null, which a key can't hold", advice="Write '' for an empty value")
-    if isinstance(value, str):
-        return keys.content(value, what)
-    try:
-        written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_date)
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidValueError(f"{what}: can't be written as JSON") from None
-    return keys.content(json.loads(written) if isinstance(value, datetime.date) else written, what)
-
-
-def _date(value: object) -> str:
-    # YAML makes dates of texts that look so; Ansible hands them over in this form, too.
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    raise TypeError
 
 
 def _leaves(mapping: Any, encoding: str, what: str, above: str = "") -> Any:
@@ -457,7 +403,7 @@ class _Work:
 
 
 def _is_stale(failure: transactions.Failure) -> bool:
-    return failure.verb.startswith("check-") or any(text in failure.reason for text in ("index is stale", "lock is already held"))
+    return failure.verb.startswith("check-") or any(said in failure.reason for said in ("index is stale", "lock is already held"))
 
 
 def _described(entry: Entry | None) -> Any:
