@@ -66,10 +66,12 @@ def play(directory: Path, tasks: Sequence[dict[str, Any]], address: str, *, libr
     playbook = directory / "play.yml"
     # What is YAML is JSON, too; and it is read faster.
     playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": list(tasks)}]))
+    configuration = directory / "empty.cfg"
+    configuration.touch()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
     environ |= {
         "ANSIBLE_COLLECTIONS_PATH": f"{COLLECTIONS}:{collections()}",
-        "ANSIBLE_CONFIG": "/dev/null",
+        "ANSIBLE_CONFIG": str(configuration),
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
