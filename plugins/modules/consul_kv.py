@@ -95,7 +95,7 @@ options:
       - V(acquire) makes O(session) hold the keys, and fails when another session does. V(release) gives them back; a key that
         the session does not hold is no error. Both leave the value as it is where none is given. Several keys are acquired
         together or not at all, up to 32.
-      - To wait for a lock, and to have its session made, use the module consul_lock of this collection.
+      - To wait for a lock, and to have its session made, use M(uwsgi.consul.consul_lock).
     type: str
     choices: [present, absent, acquire, release]
     default: present
