@@ -93,6 +93,10 @@ def manage(task: Task) -> Change:
 def find(task: Task) -> None:
     """The module `consul_kv_info`."""
     params, kv = task.params, KV(task.api)
+    if not params["prefixes"] and (params["names_only"] or (not params["keys"] and params["tree"] is None)):
+        raise InvalidValueError("prefixes: is missing" if params["names_only"] else "one of keys, prefixes, tree is missing")
+    if params["names_only"] and params["keys"]:
+        raise InvalidValueError("keys: is of no use with names_only=true")
     if params["separator"] is not None and not params["names_only"]:
         raise InvalidValueError("separator: is of use with names_only=true only")
     for name in ("keys", "prefixes"):

@@ -495,6 +495,10 @@ def test_bad_files(fails, tmp_path, content, expected):
         ({"prefixes": ["a"], "separator": "/"}, "separator: is of use with names_only=true only"),
         ({"prefixes": ["a"], "separator": "", "names_only": True}, "separator: is empty"),
         ({"tree": "/a"}, "tree: '/a' must not start"),
+        ({}, "one of keys, prefixes, tree is missing"),
+        ({"names_only": True}, "prefixes: is missing"),
+        ({"names_only": True, "prefixes": ["a"], "keys": ["a"]}, "keys: is of no use with names_only=true"),
+        ({"names_only": True, "prefixes": ["a"], "tree": "a"}, "mutually exclusive"),
     ],
 )
 def test_bad_input_for_reading(fails, params, expected):
