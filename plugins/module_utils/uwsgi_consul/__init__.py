@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
-    from .overview import Overview
     from .operator import Operator
+    from .overview import Overview
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore

@@ -147,7 +147,8 @@ def build_request(
         if settings.datacenter and "dc" not in names:
             query.append(("dc", settings.datacenter))
         consistency = check_consistency(consistency) or settings.consistency
-        if method == "GET" and consistency != "default" and not names & {"consistent", "stale", "cached"}:
+        reads = method == "GET" or (path == "/v1/txn" and idempotent)
+        if reads and consistency != "default" and not names & {"consistent", "stale", "cached"}:
             query.append((consistency, "1"))
     return Request(
         method=method,

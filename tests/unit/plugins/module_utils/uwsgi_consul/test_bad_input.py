@@ -28,9 +28,9 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
     AgentTokens,
     Api,
-    Datacenters,
     AuthMethods,
     BindingRules,
+    Datacenters,
     Election,
     Events,
     ExternalService,
@@ -41,8 +41,8 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Maintenance,
     Mesh,
     Operation,
-    Overview,
     Operator,
+    Overview,
     Policies,
     Queries,
     Replication,
@@ -162,6 +162,9 @@ STATUS = kind("any", "text", bad=("", "healthy", "x" * HUGE), more=st.text(max_s
 CLIENT = kind(Api(Settings()))
 BAD_KEYS = ("/a", "a//b", "a/../b", "..", ".", " a", "a ", "a\u00a0b", "a\nb", "a\x00", "x" * HUGE, "a\ud800")
 KEY = kind("app/a", "text", bad=("", *BAD_KEYS), more=CONTROL)
+KEYS = kind(
+    ["app/a", "b"], "list", bad=([""], ["a", 7], [None], *([key] for key in BAD_KEYS)), more=st.lists(CONTROL, min_size=1, max_size=3)
+)
 PREFIX = kind("app/", "text", bad=BAD_KEYS, more=CONTROL)
 VALUE = kind("value", "text", "bytes", bad=("x" * 600_000, b"x" * 600_000, "\ud800", bytearray(b"a")))
 MAPPING = kind(
@@ -386,6 +389,7 @@ CASES = [
     Case("KV", lambda _client, client: KV(client), {}, {"client": CLIENT}),
     Case("KV", KV, {}, {"datacenter": DATACENTER}),
     method(KV, "get", {"key": KEY}, {"consistency": CONSISTENCY}),
+    method(KV, "get_many", {"keys": KEYS}, {"consistency": CONSISTENCY}),
     method(KV, "tree", {"prefix": PREFIX}, {"consistency": CONSISTENCY}),
     method(KV, "keys", {"prefix": PREFIX}, {"separator": SEPARATOR, "consistency": CONSISTENCY}),
     method(KV, "mapping", {"folder": PREFIX}, {"encoding": ENCODING, "consistency": CONSISTENCY}),
