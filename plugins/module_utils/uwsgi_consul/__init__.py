@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
+    from .config_entries import ConfigEntries
     from .discovery import Discovery, Instances
     from .election import Election
     from .events import Events
     from .health import Health
+    from .intentions import Intentions
     from .kv import KV
     from .lock import Lock
     from .maintenance import Maintenance
@@ -61,6 +63,7 @@ _MODULES = {
     "AsyncClient": "client",
     "Client": "client",
     "Config": "config",
+    "ConfigEntries": "config_entries",
     "ConfigError": "config",
     "Discovery": "discovery",
     "Election": "election",
@@ -68,6 +71,7 @@ _MODULES = {
     "ExternalService": "registration",
     "Health": "health",
     "Instances": "discovery",
+    "Intentions": "intentions",
     "KV": "kv",
     "Lock": "lock",
     "Maintenance": "maintenance",
@@ -95,6 +99,7 @@ __all__ = [
     "BadRequestError",
     "Client",
     "Config",
+    "ConfigEntries",
     "ConfigError",
     "ConflictError",
     "ConsulError",
@@ -104,6 +109,7 @@ __all__ = [
     "ExternalService",
     "Health",
     "Instances",
+    "Intentions",
     "InvalidValueError",
     "LibraryMissingError",
     "Lock",
