@@ -39,7 +39,11 @@ def manage(task: Task) -> Change:
             raise InvalidValueError(f"entries: {' '.join(one)} is given twice")
     if task.params["state"] == "absent":
         goals.reverse()
-    return settle(task, ConfigEntries(task.api).in_primary(), goals)
+
+    def tell(found: list[Entry]) -> None:
+        task.results["entries"] = [hidden(entry) for entry in found]
+
+    return settle(task, ConfigEntries(task.api).in_primary(), goals, tell)
 
 
 def find(task: Task) -> None:
@@ -53,10 +57,10 @@ def find(task: Task) -> None:
     task.results["entries"] = [hidden(entry) for entry in found]
 
 
-def settle(task: Task, entries: ConfigEntries, goals: list[Goal]) -> Change:
-    """Makes the entries what is wanted of them, in the order of the goals; returns them as `entries` of the results.
+def settle(task: Task, entries: ConfigEntries, goals: list[Goal], tell: Callable[[list[Entry]], None]) -> Change:
+    """Makes the entries what is wanted of them, in the order of the goals.
 
-    Consul judges all that it will be given before the first is written, in check mode, too.
+    tell: is given the entries as they are, after each change. Consul judges all that it will be given before the first is written, in check mode, too.
     """
     found = _found(entries, goals)
     steps = [(goal, found[goal.kind, goal.name], goal.wanted(found[goal.kind, goal.name])) for goal in goals]
@@ -75,13 +79,9 @@ def settle(task: Task, entries: ConfigEntries, goals: list[Goal]) -> Change:
         if task.check_mode or not alike(before, there[goal.kind, goal.name]):
             changes[f"{goal.kind}/{goal.name}"] = (before, after)
             task.changed = not task.check_mode
-        _tell(task, there)
-    _tell(task, there)
+        tell([entry for entry in there.values() if entry is not None])
+    tell([entry for entry in there.values() if entry is not None])
     return Change(*(_shown({name: step[side] for name, step in changes.items()}) for side in (0, 1)))
-
-
-def _tell(task: Task, there: Mapping[tuple[str, str], Entry | None]) -> None:
-    task.results["entries"] = [hidden(entry) for entry in there.values() if entry is not None]
 
 
 def hidden(entry: Entry) -> Entry:

@@ -65,6 +65,10 @@ _LOWER, _UPPER = {"protocol"}, {"method", "methods"}
 _ZERO_COUNTS = {"enforcingconsecutive5xx", "maxejectionpercent", "baseejectiontime", "maxrequestheaderskb"}
 
 
+class UnknownKindError(InvalidValueError):
+    """Consul does not know the kind of an entry: it is misspelt, or of a newer Consul."""
+
+
 class ConfigEntries(Bound):
     """Config entries of a datacenter.
 
@@ -82,7 +86,7 @@ class ConfigEntries(Bound):
         return ConfigEntries(self.client, datacenter=primary or self.datacenter)
 
     def get(self, kind: str, name: str) -> Entry | None:
-        """The entry, or `None` when there is none. Raises `ConsulError`; `InvalidValueError` for a kind that Consul does not know."""
+        """The entry, or `None` when there is none. Raises `ConsulError`; `UnknownKindError` for a kind that Consul does not know."""
         answer = self._known(kind, lambda: self._ask("GET", _path(kind, name), allow=(404,)))
         found: Entry | None = None if answer.status == 404 else read(answer, plain)
         return found
@@ -183,7 +187,7 @@ class ConfigEntries(Bound):
         except RequestError as error:
             if "invalid config entry kind" not in error.answer:
                 raise
-            raise InvalidValueError(
+            raise UnknownKindError(
                 f"kind: {arguments.shown(kind)} is no kind of config entry that Consul knows",
                 asked=error.asked,
                 agent=error.agent,
@@ -352,7 +356,7 @@ def _value(value: Any, kind: str, place: str, name: str) -> Any:
             return {key: _value(one, kind, place, "") for key, one in value.items()}
         return _fields(value, kind, place)
     if isinstance(value, (list, tuple)):
-        values = [_value(one, kind, place, name) for one in value]
+        values = [_value(one, kind, place, "" if name in _NAMED else name) for one in value]
         # The server has them by precedence, and the order within it means nothing.
         return sorted(values, key=_source) if (kind, place) == ("service-intentions", "sources") else values
     return _leaf(value, kind, place, name)

@@ -123,6 +123,22 @@ def without(found: Entry | None, gone: Iterable[Intention]) -> Entry | None:
     return {**found, "sources": left} if left else None
 
 
+def of_entry(entry: Entry) -> IntentionList:
+    """The intentions of a config entry, in the terms of `define`."""
+    return [
+        {
+            "source": source["name"],
+            "destination": entry["name"],
+            "source_peer": source.get("peer") or None,
+            "action": source.get("action") or None,
+            "permissions": source.get("permissions") or [],
+            "description": source.get("description") or "",
+            "meta": entry.get("meta") or {},
+        }
+        for source in entry.get("sources") or []
+    ]
+
+
 def intention(item: dict[str, Any]) -> Intention:
     """One entry of `/v1/connect/intentions` as a plain mapping:
 
@@ -160,10 +176,15 @@ def _permissions(given: Any) -> IntentionList:
     return [snake_fields(one, "permissions") for one in given]
 
 
-def _old(wanted: Intention) -> dict[str, Any]:
+def judge_old(wanted: Intention) -> None:
+    """Refuses what Consul before 1.9 does not have. Raises `InvalidValueError`."""
     for field in ("permissions", "source_peer"):
         if wanted[field]:
             raise InvalidValueError(f"{field}: Consul before 1.9 has intentions with an action only", advice="Ask a newer Consul")
+
+
+def _old(wanted: Intention) -> dict[str, Any]:
+    judge_old(wanted)
     return {
         "SourceName": wanted["source"],
         "DestinationName": wanted["destination"],

@@ -34,7 +34,6 @@ FULL = {
             ],
         },
         "max_inbound_connections": 100,
-        "rate_limits": {"instance_level": {"requests_per_second": 10, "requests_max_burst": 20}},
         "envoy_extensions": [
             {"name": "builtin/lua", "arguments": {"ProxyType": "connect-proxy", "Listener": "inbound", "Script": "x", "List": [1]}}
         ],
@@ -50,7 +49,7 @@ FULL = {
     "service-resolver": {
         "name": "entry-http",
         "default_subset": "v1",
-        "subsets": {"v1": {"filter": "Service.Meta.version == v1"}, "V2": {"only_passing": True}, "empty": {}},
+        "subsets": {"v1": {"filter": "Service.Meta.version == v1"}, "v2": {"only_passing": True}, "empty": {}},
         "failover": {"*": {"datacenters": ["dc2"]}},
         "connect_timeout": "1m30s",
         "load_balancer": {
@@ -59,7 +58,7 @@ FULL = {
             "hash_policies": [{"field": "cookie", "field_value": "c", "cookie_config": {"ttl": "90s", "path": "/"}}],
         },
     },
-    "service-splitter": {"name": "entry-http", "splits": [{"weight": 66.667, "service": "entry-http"}, {"weight": 33.333, "service": "x"}]},
+    "service-splitter": {"name": "entry-http", "splits": [{"weight": 66.667, "service": "entry-http"}, {"weight": 33.333, "service": "entry-more"}]},
     "service-router": {
         "name": "entry-http",
         "routes": [
@@ -135,7 +134,7 @@ def camel(value, verbatim=False):
 
 @pytest.fixture(scope="module")
 def protocols(datacenters):
-    for entry in http("entry-http"):
+    for entry in http("entry-http", "entry-more"):
         datacenters.dc1.put("/v1/config", entry)
     yield
     for kind in ("http-route", "api-gateway", "service-intentions", "service-router", "service-splitter", "service-resolver"):
