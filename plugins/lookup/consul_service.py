@@ -169,6 +169,7 @@ from ansible.utils.display import Display
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import address
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 display = Display()
@@ -179,7 +180,8 @@ class LookupModule(ConsulLookup):
         found = [instance for service in terms for instance in self._instances(client, service)]
         if self.get_option("format") == "dict":
             return as_list(found)
-        return [self._text(instance) for instance in found]
+        scheme = self.get_option("scheme") if self.get_option("format") == "url" else None
+        return [address(instance, scheme) for instance in found]
 
     def _instances(self, client: Client, service: str) -> list[dict[str, Any]]:
         status = self.get_option("status")
@@ -199,8 +201,3 @@ class LookupModule(ConsulLookup):
                 advice="Is it registered, is its check passing, and may the token see it (service:read, node:read)?",
             )
         return found
-
-    def _text(self, instance: dict[str, Any]) -> str:
-        address = f"[{instance['address']}]" if ":" in instance["address"] else instance["address"]
-        text = f"{address}:{instance['port']}" if instance["port"] else address
-        return f"{self.get_option('scheme')}://{text}" if self.get_option("format") == "url" else text
