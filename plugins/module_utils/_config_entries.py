@@ -60,7 +60,8 @@ def find(task: Task) -> None:
 def settle(task: Task, entries: ConfigEntries, goals: list[Goal], tell: Callable[[list[Entry]], None]) -> Change:
     """Makes the entries what is wanted of them, in the order of the goals.
 
-    tell: is given the entries as they are, after each change. Consul judges all that it will be given before the first is written, in check mode, too.
+    tell: is given the entries as they are, after each change. Consul judges all that it will be given before the first is
+    written, in check mode, too.
     """
     found = _found(entries, goals)
     steps = [(goal, found[goal.kind, goal.name], goal.wanted(found[goal.kind, goal.name])) for goal in goals]

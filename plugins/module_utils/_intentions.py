@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Tuple
+from collections.abc import Callable
+from typing import Any, Dict, List, Tuple
 
 from ._config_entries import Goal, settle
 from ._module import Change, Task
@@ -16,7 +17,7 @@ from .uwsgi_consul.errors import ConsulError, InvalidValueError
 from .uwsgi_consul.intentions import KIND, Intention, Intentions, define, judge_old, merged, of_entry, without
 
 _FIELDS = ("source", "destination", "source_peer", "action", "permissions", "description", "meta")
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "source": {"type": "str"},
     "destination": {"type": "str"},
     "source_peer": {"type": "str"},

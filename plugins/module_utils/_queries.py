@@ -15,9 +15,11 @@ from .uwsgi_consul.errors import ConsulError, InvalidValueError, NotFoundError, 
 from .uwsgi_consul.queries import HIDDEN, Queries, define, defined
 
 # The arguments of `define` that have a task's option of their own name.
-_SAME = ("failover", "tags", "only_passing", "near", "ignore_check_ids", "node_meta", "service_meta", "connect")
-_SAME += ("dns_ttl", "template", "session")
-OPTIONS = {
+_SAME = [
+    *("failover", "tags", "only_passing", "near", "ignore_check_ids", "node_meta", "service_meta", "connect"),
+    *("dns_ttl", "template", "session"),
+]
+OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str"},
     "id": {"type": "str"},
     "service": {"type": "str"},
@@ -70,9 +72,8 @@ def manage(task: Task) -> Change:
     there = queries.definitions()
     wanted = [_identified(one, there) for one in given]
     ids = [one.id or one.name for one in wanted]
-    for one in ids:
-        if ids.count(one) > 1:
-            raise InvalidValueError(f"queries: {one} is given twice")
+    for twice in [one for one in ids if ids.count(one) > 1]:
+        raise InvalidValueError(f"queries: {twice} is given twice")
     to_do = [one for one in wanted if _differs(task, one, there)]
     for one in to_do:
         if one.arguments:
@@ -163,8 +164,8 @@ def _differs(task: Task, wanted: _Wanted, there: dict[str, dict[str, Any]]) -> b
     body, found = defined(define(**wanted.arguments)), there[wanted.id]
     if found["token"] == HIDDEN and body["token"]:
         task.warn(
-            f"Whether query {wanted.name} has the query_token of the task is not known, for the task's own token may not see it (acl:write). "
-            "It is taken for the same"
+            f"Whether query {wanted.name} has the query_token of the task is not known, for the task's own token may not see it "
+            "(acl:write). It is taken for the same"
         )
         return {**found, "token": None} != {**body, "token": None}
     return found != body

@@ -17,7 +17,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import arguments
@@ -167,7 +167,7 @@ class ConfigEntries(Bound):
         before, after = self.update(kind, name, lambda _found: entry)
         return not alike(before, after)
 
-    def _put(self, entry: Mapping[str, Any], params: List[tuple[str, Any]], body: Entry) -> Any:
+    def _put(self, entry: Mapping[str, Any], params: Sequence[tuple[str, Any]], body: Entry) -> Any:
         try:
             return self._ask("PUT", "/v1/config", params, body)
         except BadRequestError as error:
@@ -175,7 +175,7 @@ class ConfigEntries(Bound):
             if not unknown:
                 raise
             raise InvalidValueError(
-                f"{' '.join(identity(entry))}: Consul knows no field {', '.join(unknown)}",
+                f"{' '.join(identity(entry))}: Consul knows no field {', '.join(sorted(unknown))}",
                 asked=error.asked,
                 agent=error.agent,
                 advice="Is it misspelt, at another place, or of a newer Consul?",
@@ -325,7 +325,9 @@ def _texts(value: Mapping[Any, Any], what: str) -> dict[str, str]:
     """Consul makes texts of numbers, and `1` of what is true, so that one could not be found again."""
     for key, one in value.items():
         if not isinstance(key, str) or not isinstance(one, str):
-            raise InvalidValueError(f"{what}: {arguments.shown(key)} is {arguments.shown(one)}, which is no text", advice="Put it in quotes")
+            raise InvalidValueError(
+                f"{what}: {arguments.shown(key)} is {arguments.shown(one)}, which is no text", advice="Put it in quotes"
+            )
     return dict(value)
 
 
@@ -363,7 +365,9 @@ def _value(value: Any, kind: str, place: str, name: str) -> Any:
 
 
 def _source(source: Any) -> str:
-    return json.dumps([source.get(part) for part in ("peer", "sameness_group", "name")] if isinstance(source, dict) else source, default=str)
+    return json.dumps(
+        [source.get(part) for part in ("peer", "sameness_group", "name")] if isinstance(source, dict) else source, default=str
+    )
 
 
 def _leaf(value: Any, kind: str, place: str, name: str) -> Any:

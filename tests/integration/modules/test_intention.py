@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from modules import run_module
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, Intentions
+from modules import run_module
 
 
 def allow(source, destination, **more):
@@ -94,7 +94,10 @@ def test_the_primary_datacenter_counts(ensure, datacenters):
         (allow("a", "x", permissions=[{"action": "allow"}]), "a to x: needs action or permissions, and one of them only"),
         ({"intentions": [allow("a", "x"), allow("a", "x")]}, "intentions 2: a to x is given twice"),
         ({"intentions": [{"destination": "x"}]}, "intentions 1: source: None is no name"),
-        ({"intentions": [allow("a", "x", meta={"a": "1"}), allow("b", "x", meta={"a": "2"})]}, "intentions 2: meta: is another than before"),
+        (
+            {"intentions": [allow("a", "x", meta={"a": "1"}), allow("b", "x", meta={"a": "2"})]},
+            "intentions 2: meta: is another than before",
+        ),
         ({"intentions": [{"source": "a", "destination": "x"}]}, "intentions 1: a to x: needs action or permissions"),
         (allow("a", "x", action=None, permissions=[{"action": "maybe"}]), "Action"),
         (allow("a", "x", action=None, permissions=[{"action": "allow", "https": {}}]), "Consul knows no field"),

@@ -78,7 +78,7 @@ def test_the_token_of_a_query(ensure, keeps, module, datacenters):
     made = ensure("consul_query", name="query-secret", service="a", query_token=first)
     assert made["queries"][0]["has_token"] is True
     changed = ensure("consul_query", name="query-secret", service="a", query_token=second)
-    assert changed["diff"]["after"]["query-secret"]["token"] == "(another token)"
+    assert [changed["diff"][side]["query-secret"]["token"] for side in ("before", "after")] == ["(a token)", "(another token)"]
     rule = 'query_prefix "query-" { policy = "write" }'
     datacenters.dc1.put("/v1/acl/policy", {"Name": "query-writer", "Rules": rule})
     token = datacenters.dc1.put("/v1/acl/token", {"Policies": [{"Name": "query-writer"}]})["SecretID"]
