@@ -100,9 +100,10 @@ def manage(task: Task) -> Change:
 def find(task: Task) -> None:
     """The module `consul_query_info`."""
     queries, params = Queries(task.api), task.params
-    name = params["name"] or params["id"]
-    if params["id"] is not None:
-        arguments.session(params["id"], "id")
+    name = params["name"] if params["id"] is None else params["id"]
+    for option, judge in (("id", arguments.session), ("name", arguments.name)):
+        if params[option] is not None:
+            judge(params[option], option)
     if name is None:
         found = queries.list()
     else:
@@ -142,7 +143,9 @@ def _judged(task: Task, where: str, given: dict[str, Any]) -> _Wanted:
             wanted["token"] = given["query_token"]
         define(**wanted)
     except ConsulError as error:
-        error.problem = f"{where}{error.problem}"
+        # The module's own token has that name.
+        ours = "query_" if error.problem.startswith("token: ") else ""
+        error.problem = f"{where}{ours}{error.problem}"
         raise
     return _Wanted(wanted["name"], given["id"], wanted)
 

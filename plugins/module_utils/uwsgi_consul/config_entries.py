@@ -210,16 +210,15 @@ def identity(entry: object) -> Identity:
     fields = _by_folded(entry, "entry")
     if "kind" not in fields:
         raise InvalidValueError("entry: has no kind", advice="It needs kind, name and the fields of its kind")
-    kind = arguments.name(fields["kind"][1], "kind")
-    arguments.path_name(kind, "kind")
+    kind = arguments.name(fields["kind"][1], "entry kind")
     name = fields["name"][1] if "name" in fields else None
-    return kind, arguments.name(_ONLY_NAMES.get(kind) if name is None else name, f"{kind} name")
+    return kind, arguments.name(_ONLY_NAMES.get(kind) if name is None else name, "entry name")
 
 
 def sent(entry: Mapping[str, Any]) -> Entry:
     """An entry as Consul reads it, without what the server makes; raises `InvalidValueError`."""
     kind, name = identity(entry)
-    body = _renamed({key: value for key, value in entry.items() if _folded(key) not in {*_MADE, "kind", "name"}}, _camel, kind)
+    body = _renamed({key: value for key, value in entry.items() if _folded(key) not in {*_MADE, "kind", "name"}}, _camel, "entry")
     if kind == "service-intentions" and isinstance(body.get("Sources"), list):
         body["Sources"] = [_without_made(source) for source in body["Sources"]]
     body["Kind"] = kind
@@ -228,14 +227,14 @@ def sent(entry: Mapping[str, Any]) -> Entry:
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
-        raise InvalidValueError(f"{kind} {name}: holds something that JSON can't") from None
+        raise InvalidValueError(f"entry: {kind} {arguments.shown(name)} holds something that JSON can't") from None
     return body
 
 
 def plain(item: dict[str, Any]) -> Entry:
     """An entry as Consul gives it, in snake_case; keys that are its user's, such as those of `meta`, stay as they are."""
     kind = str(item["Kind"])
-    entry = _renamed(item, _snake, kind)
+    entry = _renamed(item, _snake, "entry")
     return {**entry, "name": entry.get("name") or _ONLY_NAMES[kind], "modify_index": int(entry["modify_index"])}
 
 
@@ -259,7 +258,7 @@ def canonical(entry: Mapping[str, Any]) -> Entry:
     """
     kind, name = identity(entry)
     fields = {key: value for key, value in entry.items() if _folded(key) not in {*_MADE, "kind", "name"}}
-    return {"kind": kind, "name": name, **_fields(_renamed(fields, _snake, kind), kind, "")}
+    return {"kind": kind, "name": name, **_fields(_renamed(fields, _snake, "entry"), kind, "")}
 
 
 def _folded(name: object) -> str:

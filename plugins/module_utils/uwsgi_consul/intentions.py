@@ -95,7 +95,7 @@ def define(
         "meta": None if meta is None else arguments.texts(meta, "meta"),
     }
     if (action is None) == (not wanted["permissions"]):
-        raise InvalidValueError(f"{source} to {destination}: needs action or permissions, and one of them only")
+        raise InvalidValueError(f"action: {source} to {destination} needs an action or permissions, and one of them only")
     return wanted
 
 

@@ -130,7 +130,7 @@ def camel(value, verbatim=False):
     if isinstance(value, dict):
         spelled = {}
         for key, one in value.items():
-            free = key in ("meta", "set", "Config", "arguments")
+            free = key in ("meta", "set", "config", "Config", "arguments")
             name = key if verbatim else "".join(part[:1].upper() + part[1:] for part in key.split("_")).replace("PeerName", "Peer")
             inner = {k: camel(v) for k, v in one.items()} if key in ("subsets", "failover") else one if free else camel(one)
             spelled[name] = inner
@@ -331,7 +331,7 @@ def test_a_private_key_is_not_shown(ensure, module, tmp_path):
     [
         ({"kind": "service-default", "name": "x"}, "kind: 'service-default' is no kind of config entry that Consul knows. Is it misspelt"),
         ({"kind": "control-plane-request-limit", "name": "x"}, "or of its enterprise edition?"),
-        ({"kind": "service-defaults"}, "kind or name: service-defaults name: None is no name"),
+        ({"kind": "service-defaults"}, "kind or name: entry name: None is no name"),
         (
             {"kind": "service-defaults", "name": "x", "definition": {"protokol": "http"}},
             "service-defaults x: Consul knows no field Protokol",
@@ -343,7 +343,7 @@ def test_a_private_key_is_not_shown(ensure, module, tmp_path):
         ({"kind": "proxy-defaults", "name": "x", "definition": {"mode": "direct"}}, 'only "global" is supported'),
         (
             {"kind": "service-defaults", "name": "x", "definition": {"meta": {"a": 1}}},
-            "definition: service-defaults meta: 'a' is 1, which is no text",
+            "definition: entry meta: 'a' is 1, which is no text",
         ),
         ({"kind": "service-defaults", "name": "x", "definition": {"mode": "a", "Mode": "b"}}, "has one field twice, mode and Mode"),
         ({"kind": "service-defaults", "name": "x", "definition": {"Name": "y"}}, "definition: its Name is another than name"),

@@ -113,7 +113,7 @@ def test_one_that_the_token_may_not_see(module, datacenters):
         ({"name": "a", "service": "a", "failover": {"nearest_n": -1}}, "failover nearest_n: -1 is no whole number"),
         ({"name": "a", "service": "a", "failover": {"nearest_n": 1, "targets": [{"peer": "a"}]}}, "failover: give targets, or nearest_n"),
         ({"name": "a", "service": "a", "failover": {"targets": [{}]}}, "failover targets: a target needs a datacenter or a peer"),
-        ({"name": "a", "service": "a", "query_token": "a b"}, "token"),
+        ({"name": "a", "service": "a", "query_token": "a b"}, "query_token: "),
         ({"id": "x", "service": "a"}, "id: 'x' is no id"),
         ({"id": str(uuid.UUID(int=0)), "name": "a", "service": "a"}, "id: there is no prepared query"),
         ({"queries": [{"name": "a", "service": "a"}, {"name": "a", "service": "a"}]}, "queries: a is given twice"),
