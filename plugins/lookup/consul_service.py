@@ -191,6 +191,7 @@ from ansible.utils.display import Display
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import arguments, services
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import address
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 display = Display()
@@ -202,7 +203,8 @@ class LookupModule(ConsulLookup):
         found = [instance for service in terms for instance in self._instances(api, service, max(0.0, deadline - time.monotonic()))]
         if self.get_option("format") == "dict":
             return as_list(found)
-        return [self._text(instance) for instance in found]
+        scheme = self.get_option("scheme") if self.get_option("format") == "url" else None
+        return [address(instance, scheme) for instance in found]
 
     def may_share(self) -> bool:
         return not self._seconds()
@@ -242,8 +244,3 @@ class LookupModule(ConsulLookup):
                 advice="Is it registered, is its check passing, and may the token see it (service:read, node:read)?",
             )
         return found
-
-    def _text(self, instance: dict[str, Any]) -> str:
-        address = f"[{instance['address']}]" if ":" in instance["address"] else instance["address"]
-        text = f"{address}:{instance['port']}" if instance["port"] else address
-        return f"{self.get_option('scheme')}://{text}" if self.get_option("format") == "url" else text

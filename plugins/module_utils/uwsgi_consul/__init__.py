@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
     from .datacenters import Datacenters
+    from .config_entries import ConfigEntries
     from .discovery import Discovery, Instances
     from .election import Election
     from .events import Events
     from .health import Health
     from .keyring import Keyring
+    from .intentions import Intentions
     from .kv import KV
     from .lock import Lock
     from .maintenance import Maintenance
@@ -73,6 +75,7 @@ _MODULES = {
     "BindingRules": "acl",
     "Client": "client",
     "Config": "config",
+    "ConfigEntries": "config_entries",
     "ConfigError": "config",
     "Datacenters": "datacenters",
     "Discovery": "discovery",
@@ -81,6 +84,7 @@ _MODULES = {
     "ExternalService": "registration",
     "Health": "health",
     "Instances": "discovery",
+    "Intentions": "intentions",
     "KV": "kv",
     "Keyring": "keyring",
     "Lock": "lock",
@@ -124,6 +128,7 @@ __all__ = [
     "BindingRules",
     "Client",
     "Config",
+    "ConfigEntries",
     "ConfigError",
     "ConflictError",
     "ConsulError",
@@ -134,6 +139,7 @@ __all__ = [
     "ExternalService",
     "Health",
     "Instances",
+    "Intentions",
     "InvalidValueError",
     "Keyring",
     "LibraryMissingError",

@@ -31,6 +31,10 @@ VALUES = {
 }
 # The least that each module must be given, so that it gets as far as the option under test.
 LEAST: dict[str, dict[str, object]] = {
+    "consul_config_entry": {"kind": "service-defaults", "name": "x"},
+    "consul_config_entry_info": {"kind": "service-defaults"},
+    "consul_intention": {"source": "x", "destination": "y", "action": "allow"},
+    "consul_query": {"name": "x", "service": "y"},
     "consul_session": {"name": "x"},
     "consul_snapshot": {"path": "x.snap"},
 }

@@ -31,10 +31,12 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     AuthMethods,
     BindingRules,
     Datacenters,
+    ConfigEntries,
     Election,
     Events,
     ExternalService,
     Health,
+    Intentions,
     InvalidValueError,
     Keyring,
     Lock,
@@ -55,6 +57,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Sweeper,
     Tokens,
     checks,
+    config_entries,
     services,
     transport,
 )
@@ -207,6 +210,25 @@ ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
 # A key that is locked holds less than others, for it travels in a transaction.
 LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
+ENTRY = kind(
+    {"kind": "service-defaults", "name": "a"},
+    "mapping",
+    bad=(
+        {},
+        {"kind": 7, "name": "a"},
+        {"kind": "a"},
+        {"kind": "a", "name": ""},
+        {"kind": "a", "name": "b", 7: 1},
+        {"kind": "a", "name": "b", "c": Unfit()},
+        {"kind": "a", "name": "b", "Name": "b"},
+        {"kind": "a", "name": "b", "meta": {"a": 7}},
+        {"kind": "a", "name": "b", "c": "\ud800"},
+        {"kind": "a", "name": "b", "c": math.nan},
+    ),
+)
+ACTION = kind("allow", "text", bad=("", "Allow", "x" * HUGE), more=st.text(max_size=20))
+SHORT_TEXT = kind("text", "text", bad=("\ud800", "x" * HUGE))
+PERMISSIONS = kind([{"action": "allow"}], "list", bad=("allow", [7], [{7: 1}], [{"a": 1, "A": 2}]))
 
 IDENTIFIER = SESSION
 POLICY_NAME = kind("name", "text", bad=("", " ", "a b", "a/b/c", "a\n", "x" * HUGE, "é"), more=CONTROL)
@@ -296,6 +318,7 @@ BOUND = (
     Sweeper,
     Tokens,
 )
+BOUND = (ConfigEntries, Events, Intentions, Maintenance, Mesh, Queries, Sessions, Sweeper)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -380,6 +403,14 @@ CASES = [
         {"bind_vars": VARIABLES},
     ),
     method(AgentTokens, "set", {"kind": KIND_OF_TOKEN, "value": TOKEN_OR_EMPTY}),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (ConfigEntries, Events, Intentions, Mesh, Queries, Sessions)),
+    *(method(ConfigEntries, name, {"kind": NAME, "name": NAME}) for name in ("get", "delete")),
+    method(ConfigEntries, "list", {"kind": NAME}, {"filter": FILTER}),
+    method(ConfigEntries, "apply", {"entry": ENTRY}, {"cas": INDEX}),
+    Case("ConfigEntries.delete", lambda client, cas=None: ConfigEntries(client).delete("a", "b", cas=cas), {}, {"cas": POSITIVE}),
+    *(method(ConfigEntries, name, {"entry": ENTRY}) for name in ("judge", "ensure")),
+    method(ConfigEntries, "update", {"kind": NAME, "name": NAME, "function": FUNCTION}),
+    Case("sent", lambda _client, entry: config_entries.sent(entry), {"entry": ENTRY}),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
@@ -429,6 +460,22 @@ CASES = [
     ),
     *(method(Queries, name, {"name": NAME, "service": NAME, **DEFINED}, DEFINITION) for name in ("create", "ensure")),
     method(Queries, "update", {"query": NAME, "service": NAME, **DEFINED}, DEFINITION),
+    Case("judge", lambda client, **options: Queries(client).judge(**options), {"name": NAME, "service": NAME, **DEFINED}, DEFINITION),
+    method(Queries, "replace", {"query_id": SESSION, "name": NAME, "service": NAME, **DEFINED}, DEFINITION),
+    method(
+        Intentions,
+        "ensure",
+        {"source": NAME, "destination": NAME, "action": ACTION, "description": SHORT_TEXT},
+        {"meta": TEXTS, "source_peer": NAME},
+    ),
+    Case(
+        "Intentions.ensure",
+        lambda client, permissions=None: Intentions(client).ensure("a", "b", permissions=permissions),
+        {},
+        {"permissions": PERMISSIONS},
+    ),
+    method(Intentions, "remove", {"source": NAME, "destination": NAME}, {"source_peer": NAME}),
+    method(Intentions, "delete_old", {"intention_id": SESSION}),
     *(method(Queries, name, {"query": NAME}) for name in ("get", "delete", "explain")),
     method(Queries, "execute", {"query": NAME}, {"near": NAME, "limit": LIMIT, "datacenter": DATACENTER}),
     method(
