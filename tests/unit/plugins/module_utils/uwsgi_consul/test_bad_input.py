@@ -39,9 +39,12 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Queries,
     Semaphore,
     Service,
+    SessionLock,
     Sessions,
+    SessionSemaphore,
     Settings,
     Sweeper,
+    Waiting,
     checks,
     services,
     transport,
@@ -187,6 +190,8 @@ SHORT_OR_TEXT = kind(5, "integer", "float", "text", bad=(0, -1, math.nan, math.i
 ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
 # A key that is locked holds less than others, for it travels in a transaction.
 LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
+WAIT = kind(5, "integer", "float", "text", bad=(-1, math.nan, math.inf, "", "1", "soon", "9" * HUGE, 10**5000), more=CONTROL)
+SESSION_OR_MAKER = kind(ID, "text", "object", bad=("", "x", f"{ID}\n", ID[:-1], Unfit()), more=st.text(max_size=40) | CONTROL)
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
 
 
@@ -224,7 +229,7 @@ DEFINITION = {
     "session": SESSION,
     "token": TOKEN,
 }
-BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper)
+BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper, Waiting)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -253,7 +258,7 @@ CASES = [
         {"body": BODY, "token": TOKEN_OR_EMPTY, "consistency": CONSISTENCY, "timeout": SECONDS, "idempotent": BOOLEAN},
     ),
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
-    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions)),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions, Waiting)),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
@@ -341,6 +346,48 @@ CASES = [
     ),
     Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
     Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
+    *(
+        Case(
+            name,
+            lambda client, name=name, **options: getattr(Waiting(client), name.rpartition(".")[2])(**options),
+            {**required, "wait": WAIT},
+            {"on_look": FUNCTION, **optional},
+        )
+        for name, required, optional in [
+            ("Waiting.leader", {}, {}),
+            ("Waiting.service", {"service": NAME, "count": LIMIT, "tags": NAMES, "status": STATUS, "absent": BOOLEAN}, {"filter": FILTER}),
+            ("Waiting.key", {"key": KEY, "absent": BOOLEAN}, {"value": VALUE}),
+            ("Waiting.node", {"node": NAME, "status": STATUS, "absent": BOOLEAN}, {}),
+        ]
+    ),
+    Case("SessionLock", lambda client, **options: SessionLock(client=client, **options), {"key": KEY}, {"datacenter": DATACENTER}),
+    Case(
+        "SessionSemaphore",
+        lambda client, **options: SessionSemaphore(client=client, **options),
+        {"prefix": KEY, "limit": LIMIT},
+        {"datacenter": DATACENTER},
+    ),
+    *(
+        case
+        for name, make in [
+            ("SessionLock", lambda client: SessionLock("key", client=client)),
+            ("SessionSemaphore", lambda client: SessionSemaphore("prefix", 1, client=client)),
+        ]
+        for case in [
+            Case(
+                f"{name}.acquire",
+                lambda client, make=make, **options: make(client).acquire(**options),
+                {"session": SESSION_OR_MAKER, "wait": WAIT},
+                {"value": LOCKED_VALUE},
+            ),
+            Case(
+                f"{name}.release",
+                lambda client, make=make, **options: make(client).release(**options),
+                {"session": SESSION, "behavior": BEHAVIOR},
+            ),
+            Case(f"{name}.token", lambda client, make=make, **options: make(client).token(**options), {"session": SESSION}),
+        ]
+    ),
     Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
 ]
 # What locks, semaphores and elections have in common.
