@@ -51,11 +51,14 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Roles,
     Semaphore,
     Service,
+    SessionLock,
     Sessions,
+    SessionSemaphore,
     Settings,
     Snapshots,
     Sweeper,
     Tokens,
+    Waiting,
     checks,
     config_entries,
     services,
@@ -209,6 +212,8 @@ SHORT_OR_TEXT = kind(5, "integer", "float", "text", bad=(0, -1, math.nan, math.i
 ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
 # A key that is locked holds less than others, for it travels in a transaction.
 LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
+WAIT = kind(5, "integer", "float", "text", bad=(-1, math.nan, math.inf, "", "1", "soon", "9" * HUGE, 10**5000), more=CONTROL)
+SESSION_OR_MAKER = kind(ID, "text", "object", bad=("", "x", f"{ID}\n", ID[:-1], Unfit()), more=st.text(max_size=40) | CONTROL)
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
 ENTRY = kind(
     {"kind": "service-defaults", "name": "a"},
@@ -319,6 +324,7 @@ BOUND = (
     Tokens,
 )
 BOUND = (ConfigEntries, Events, Intentions, Maintenance, Mesh, Queries, Sessions, Sweeper)
+BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper, Waiting)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -411,6 +417,7 @@ CASES = [
     *(method(ConfigEntries, name, {"entry": ENTRY}) for name in ("judge", "ensure")),
     method(ConfigEntries, "update", {"kind": NAME, "name": NAME, "function": FUNCTION}),
     Case("sent", lambda _client, entry: config_entries.sent(entry), {"entry": ENTRY}),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions, Waiting)),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
@@ -534,6 +541,49 @@ CASES = [
     Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
     Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
     Case("services.services", services.services, {}, {"filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
+    *(
+        Case(
+            name,
+            lambda client, name=name, **options: getattr(Waiting(client), name.rpartition(".")[2])(**options),
+            {**required, "wait": WAIT},
+            {"on_look": FUNCTION, **optional},
+        )
+        for name, required, optional in [
+            ("Waiting.leader", {}, {}),
+            ("Waiting.service", {"service": NAME, "count": LIMIT, "tags": NAMES, "status": STATUS, "absent": BOOLEAN}, {"filter": FILTER}),
+            ("Waiting.key", {"key": KEY, "absent": BOOLEAN}, {"value": VALUE}),
+            ("Waiting.node", {"node": NAME, "status": STATUS, "absent": BOOLEAN}, {}),
+        ]
+    ),
+    Case("SessionLock", lambda client, **options: SessionLock(client=client, **options), {"key": KEY}, {"datacenter": DATACENTER}),
+    Case(
+        "SessionSemaphore",
+        lambda client, **options: SessionSemaphore(client=client, **options),
+        {"prefix": KEY, "limit": LIMIT},
+        {"datacenter": DATACENTER},
+    ),
+    *(
+        case
+        for name, make in [
+            ("SessionLock", lambda client: SessionLock("key", client=client)),
+            ("SessionSemaphore", lambda client: SessionSemaphore("prefix", 1, client=client)),
+        ]
+        for case in [
+            Case(
+                f"{name}.acquire",
+                lambda client, make=make, **options: make(client).acquire(**options),
+                {"session": SESSION_OR_MAKER, "wait": WAIT},
+                {"value": LOCKED_VALUE},
+            ),
+            Case(
+                f"{name}.release",
+                lambda client, make=make, **options: make(client).release(**options),
+                {"session": SESSION, "behavior": BEHAVIOR},
+            ),
+            Case(f"{name}.token", lambda client, make=make, **options: make(client).token(**options), {"session": SESSION}),
+        ]
+    ),
+    Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
 ]
 # What locks, semaphores and elections have in common.
 HELD = {"ttl": TTL, "node_checks": NAMES, "service_checks": NAMES}
