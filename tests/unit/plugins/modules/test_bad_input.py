@@ -31,6 +31,7 @@ VALUES = {
 }
 # The least that each module must be given, so that it gets as far as the option under test.
 LEAST: dict[str, dict[str, object]] = {
+    "consul_service": {"name": "x"},
     "consul_session": {"name": "x"},
 }
 
