@@ -214,12 +214,12 @@ def _wanted_check(check: Mapping[str, Any]) -> Thing:
 
 
 def _seen_check(check: Thing, target: Thing | None) -> Thing:
-    shown = {name: check[name] for name in ("name", "notes", "type", "interval", "timeout")}
-    for name in ("interval", "timeout"):
-        # Old agents do not tell it.
-        if shown[name] is None:
-            shown[name] = target[name] if target else 0.0
-    return shown
+    seen = {name: check[name] for name in ("name", "notes", "type", "interval", "timeout")}
+    # The catalog does not tell the type and timing of a check, nor do old agents tell the timing.
+    for name in ("type", "interval", "timeout"):
+        if not check["type"] or seen[name] is None:
+            seen[name] = target[name] if target else None
+    return seen
 
 
 def check_type(check: Mapping[str, Any]) -> str:

@@ -26,6 +26,9 @@ _NEWER = frozenset(
     ("UDP", "H2PING", "OSService", "TLSServerName", "TCPUseTLS", "H2PingUseTLS", "DisableRedirects", "FailuresBeforeWarning")
 )
 
+# Seconds. An agent that ends a check by alias_node waits for the end of its own query to the servers, up to a minute.
+_PATIENCE = 90.0
+
 Thing = Dict[str, Any]
 
 
@@ -67,7 +70,7 @@ class Registry(Bound):
             sidecar = body.get("Connect", {}).get("SidecarService")
             if sidecar is not None:
                 body["Connect"]["SidecarService"] = {**sidecar, "Meta": {**(sidecar.get("Meta") or {}), **marked}}
-        self._ask("PUT", "/v1/agent/service/register", body=body, idempotent=True)
+        self._change("/v1/agent/service/register", body)
 
     def deregister(self, service_id: str) -> None:
         """Ends the registration of a service, of its checks and its sidecar, if there is one. Raises `ConsulError`."""
@@ -82,7 +85,7 @@ class Registry(Bound):
         if service_id is not None:
             body["ServiceID"] = arguments.name(service_id, "service_id")
         try:
-            self._ask("PUT", "/v1/agent/check/register", body=body, idempotent=True)
+            self._change("/v1/agent/check/register", body)
         except ServerError as error:
             # 500 in 1.8.
             if "does not exist" not in error.answer:
@@ -132,7 +135,11 @@ class Registry(Bound):
 
     def _end(self, path: str, quoted: str) -> None:
         # 1.8 says nothing of what it does not know.
-        self._ask("PUT", f"{path}/{quoted}", idempotent=True, allow=(404,))
+        self._change(f"{path}/{quoted}", None, allow=(404,))
+
+    def _change(self, path: str, body: Thing | None, allow: tuple[int, ...] = ()) -> None:
+        timeout = max(self.client.settings.timeout, _PATIENCE)
+        self._ask("PUT", path, body=body, idempotent=True, timeout=timeout, allow=allow)
 
 
 def service(item: dict[str, Any]) -> Thing:
