@@ -28,13 +28,14 @@ def manage(task: Task) -> Change:
         raise NotFoundError(f"the agent has no service {service_id}", advice="Give its ID, which may differ from its name")
     enable = task.params["state"] == "enabled"
     # Without a reason of the task, the one that there is stands.
-    wanted = {"enabled": True, "reason": reason or found["reason"]} if enable else _OFF
+    said = str(reason or found["reason"])
+    wanted = {"enabled": True, "reason": said} if enable else _OFF
     if found != wanted and not task.check_mode:
         if not enable:
             maintenance.disable(service_id)
         elif found["enabled"]:
-            maintenance.change(service_id, reason=wanted["reason"])
+            maintenance.change(service_id, reason=said)
         else:
-            maintenance.enable(service_id, reason=wanted["reason"])
+            maintenance.enable(service_id, reason=said)
     task.results["enabled"] = enable
     return Change(found, wanted)

@@ -190,7 +190,9 @@ def check(item: dict[str, Any]) -> Thing:
 
 
 def _told(item: dict[str, Any], field: str) -> float | None:
-    return seconds(item[field] or "0s") if field in item else None
+    # Agents tell it beside the definition, and the catalog in it.
+    told = item.get(field) or (item.get("Definition") or {}).get(field)
+    return seconds(told) if told else (0.0 if field in item else None)
 
 
 def _check_body(definition: Mapping[str, Any]) -> Thing:
@@ -198,7 +200,8 @@ def _check_body(definition: Mapping[str, Any]) -> Thing:
     if "Name" not in body:
         body["Name"] = body.get("CheckID", "")
         arguments.name(body["Name"], "name")
-    return body
+    # Here the API calls it otherwise than among the checks of a service.
+    return {"ID" if field == "CheckID" else field: value for field, value in body.items()}
 
 
 def _is_newer(value: Any) -> bool:
