@@ -76,14 +76,14 @@ EXAMPLES = r"""
 - name: Tell what has been critical for three days
   uwsgi.consul.consul_sweep:
     threshold: 72h
-    state_file: "{{ workspace }}/sweep.json"
+    state_file: "{{ playbook_dir }}/sweep.json"
     state: reported
   register: dead
 
 - name: Remove it, but nothing of the databases
   uwsgi.consul.consul_sweep:
     threshold: 72h
-    state_file: "{{ workspace }}/sweep.json"
+    state_file: "{{ playbook_dir }}/sweep.json"
     services: ["web-*", "shop"]
     node_agents:
       web1: web1.example.org:8500

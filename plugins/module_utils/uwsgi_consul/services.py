@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
+from .errors import BadRequestError
 from .protocol import Answer
 
 if TYPE_CHECKING:
@@ -104,13 +105,34 @@ def worst_status(checks: Iterable[dict[str, Any]]) -> str:
     return next((status for status in ("critical", "warning") if status in seen), "passing")
 
 
-def services(client: Api, *, datacenter: str | None = None, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+def services(
+    client: Api,
+    *,
+    datacenter: str | None = None,
+    filter: str | None = None,  # noqa: A002 - Consul's own term
+    warn: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
     """All services of a datacenter, healthy or not, as `{"name": ..., "tags": [...]}`, sorted by name, tags sorted.
 
-    The tags are those of all instances together. warn: as for `instances`. Raises `ConsulError`.
+    The tags are those of all instances together. filter: an expression in Consul's filter language, of which an instance must be;
+    raises `BadRequestError` for a Consul that would take no notice of it. warn: as for `instances`. Raises `ConsulError`.
     """
     _judge_warn(warn)
-    answer = client.request("GET", "/v1/catalog/services", _datacenter(datacenter))
+    params = _datacenter(datacenter)
+    if filter not in (None, ""):
+        filtered = [*params, ("filter", arguments.text(filter, "filter"))]
+        # Releases before 1.14 answer as if there were none, so they are shown one that can't be right.
+        probe = client.request("GET", "/v1/catalog/services", [*params, ("filter", "(")], allow=(400,))
+        if probe.status != 400:
+            raise BadRequestError(
+                "this Consul can't filter the list of services",
+                asked=probe.asked,
+                agent=probe.agent,
+                advice="Ask for the instances of one service, or bring Consul up to date",
+                status=probe.status,
+            )
+        params = filtered
+    answer = client.request("GET", "/v1/catalog/services", params)
     _warn_of_acls(answer, "services", warn)
     found = _expect(dict, answer)
     return [{"name": name, "tags": sorted(found[name] or [])} for name in sorted(found)]

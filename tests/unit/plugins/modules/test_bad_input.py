@@ -31,8 +31,10 @@ VALUES = {
 }
 # The least that each module must be given, so that it gets as far as the option under test.
 LEAST: dict[str, dict[str, object]] = {
+    "consul_check": {"id": "x", "ttl": "1h"},
     "consul_service": {"name": "x"},
     "consul_session": {"name": "x"},
+    "consul_sweep": {"threshold": "72h", "state_file": "sweep.json"},
 }
 
 
