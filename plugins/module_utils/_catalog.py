@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ._module import Task
-from .uwsgi_consul import services
+from .uwsgi_consul import arguments, services
 from .uwsgi_consul.catalog import NODE_HEALTH, Catalog
 from .uwsgi_consul.errors import InvalidValueError
 
@@ -29,7 +29,7 @@ def find_services(task: Task) -> None:
         return
     task.results["instances"] = services.instances(
         task.api,
-        params["name"],
+        arguments.name(params["name"], "name"),
         tags=params["tags"] or (),
         status=params["status"],
         near=params["near"],

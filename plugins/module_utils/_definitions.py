@@ -16,6 +16,7 @@ from typing import Any, Dict
 from . import _mark
 from ._module import Task
 from .uwsgi_consul import definitions
+from .uwsgi_consul.checks import judged_headers
 from .uwsgi_consul.errors import ConflictError
 from .uwsgi_consul.protocol import seconds
 
@@ -77,7 +78,9 @@ def check_definition(given: Any) -> Any:
     """A check of the task as the library defines one, with its headers in one."""
     check = {name: value for name, value in given.items() if value is not None and name != "secret_header"}
     secret = given.get("secret_header")
-    return {**check, "header": {**(check.get("header") or {}), **secret}} if secret else check
+    if secret is not None:
+        check["header"] = {**judged_headers(check.get("header") or {}, "header"), **judged_headers(secret, "secret_header")}
+    return check
 
 
 def wanted(given: Mapping[str, Any]) -> Thing:

@@ -21,7 +21,8 @@ def manage(task: Task) -> Change | None:
     """The module `consul_sweep`."""
     params = task.params
     agents, remove = _agents(params["node_agents"]), params["state"] == "absent"
-    sweeper = Sweeper(task.api, state=params["state_file"], agent=agents.get, strict=params["strict"])
+    state_file = arguments.name(params["state_file"], "state_file")
+    sweeper = Sweeper(task.api, state=state_file, agent=agents.get, strict=params["strict"])
     limits = {"limit": params["limit"], "fraction": params["fraction"]}
     options = {"services": params["services"], **limits}
     found = sweeper.sweep(params["threshold"], **options)

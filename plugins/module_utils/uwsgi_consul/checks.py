@@ -76,7 +76,7 @@ def http(
     if method is not None:
         check["Method"] = arguments.name(method, "method")
     if headers is not None:
-        check["Header"] = _headers(headers)
+        check["Header"] = judged_headers(headers)
     if body is not None:
         check["Body"] = arguments.text(body, "body")
     return {**check, **_tls(tls_server_name, validate_certs), **_common(agents=True, **options)}
@@ -257,7 +257,8 @@ def _tls(server_name: object, validate_certs: object) -> dict[str, Any]:
     return check
 
 
-def _headers(headers: object, what: str = "headers") -> dict[str, list[str]]:
+def judged_headers(headers: object, what: str = "headers") -> dict[str, list[str]]:
+    """The headers of a request, each as a list of texts; raises `InvalidValueError`, which shows none of them."""
     if not isinstance(headers, Mapping):
         raise InvalidValueError(f"{what}: {arguments.shown(headers)} is no mapping of names to values")
     found = {}
@@ -330,7 +331,7 @@ _FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "http": _url,
     "grpc": _target,
     "args": _command,
-    "header": _headers,
+    "header": judged_headers,
     # Consul makes a second of anything shorter.
     "interval": _within(1.0),
     "timeout": _within(0.001),
