@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
-    from .datacenters import Datacenters
     from .config_entries import ConfigEntries
+    from .datacenters import Datacenters
     from .discovery import Discovery, Instances
     from .election import Election
     from .events import Events
     from .health import Health
-    from .keyring import Keyring
     from .intentions import Intentions
+    from .keyring import Keyring
     from .kv import KV
     from .lock import Lock
     from .maintenance import Maintenance
