@@ -192,6 +192,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import a
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.waiting import Waiting
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import address
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 display = Display()
@@ -203,7 +204,8 @@ class LookupModule(ConsulLookup):
         found = [instance for service in terms for instance in self._instances(api, service, max(0.0, deadline - time.monotonic()))]
         if self.get_option("format") == "dict":
             return as_list(found)
-        return [self._text(instance) for instance in found]
+        scheme = self.get_option("scheme") if self.get_option("format") == "url" else None
+        return [address(instance, scheme) for instance in found]
 
     def may_share(self) -> bool:
         return not self._seconds()
@@ -234,8 +236,3 @@ class LookupModule(ConsulLookup):
     def _found(self, api: Api, service: str) -> list[dict[str, Any]]:
         terms = {name: self.get_option(name) for name in ("tags", "status", "near", "filter")}
         return services.instances(api, service, **terms, warn=display.warning)
-
-    def _text(self, instance: dict[str, Any]) -> str:
-        address = f"[{instance['address']}]" if ":" in instance["address"] else instance["address"]
-        text = f"{address}:{instance['port']}" if instance["port"] else address
-        return f"{self.get_option('scheme')}://{text}" if self.get_option("format") == "url" else text

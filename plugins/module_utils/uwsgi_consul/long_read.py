@@ -16,7 +16,7 @@ from typing import Any
 from .bound import Bound
 from .errors import ConsulError, NoAgentError, PermissionDeniedError, ServerError
 from .pace import Backoff
-from .protocol import Answer, duration
+from .protocol import Answer, duration, is_passing
 
 # For how long one query waits for a change, in seconds; one that waits at an agent that hangs is noticed after it.
 HOLD = 30.0
@@ -78,12 +78,19 @@ class LongRead:
 
     def wait_out(self, error: ConsulError) -> None:
         """Waits a moment after trouble that may pass, and has the next reading done at once; raises the error when that is of no use."""
-        # An agent that has just come up may not know a token yet; one that has always answered so will go on.
-        passing = self._patient and (not isinstance(error, PermissionDeniedError) or self.trouble is not None)
-        if not passing or self.left <= 0:
+        if not self._patient or self.left <= 0 or not self._may_pass(error):
             raise error
         self.trouble = error
         self.pause(self._backoff.pause())
+
+    def _may_pass(self, error: ConsulError) -> bool:
+        if isinstance(error, PermissionDeniedError):
+            # An agent that has just come up may not know a token yet; one that has always answered so will go on.
+            return self.trouble is not None
+        if isinstance(error, ServerError):
+            # A filter that is wrong is trouble of a server as well.
+            return is_passing(error.status, error.answer) and "expression" not in error.answer
+        return True
 
     def pause(self, seconds: float) -> None:
         """Waits, not beyond its time, and has the next reading done at once."""

@@ -32,7 +32,9 @@ class Overview(Bound):
 
         Raises `ConsulError`.
         """
-        return sorted(read(self._ask("GET", "/v1/catalog/datacenters"), lambda data: [arguments.name(one, "datacenter") for one in data[:]]))
+        return sorted(
+            read(self._ask("GET", "/v1/catalog/datacenters"), lambda data: [arguments.name(one, "datacenter") for one in data[:]])
+        )
 
     def nodes(
         self,

@@ -47,12 +47,7 @@ def instances(
     node, port and id, and so always the same. filter: an expression in Consul's filter language.
     warn: is called with a sentence when the token may not see all instances. Raises `ConsulError`.
     """
-    arguments.choice(status, "status", tuple(STATUSES))
-    path, params = question(service, tags, filter)
-    if status == "passing":
-        params.append(("passing", "1"))
-    if near not in (None, ""):
-        params.append(("near", arguments.name(near, "near")))
+    path, params = question(service, tags, status, near, filter)
     params += _datacenter(datacenter)
     _judge_warn(warn)
     answer = client.request("GET", path, params)
@@ -61,12 +56,24 @@ def instances(
     return found if near else in_order(found)
 
 
-def question(service: str, tags: Iterable[str], filter: str | None) -> tuple[str, list[tuple[str, Any]]]:  # noqa: A002 - Consul's own term
-    """Path and parameters of the request for all instances of a service; raises `InvalidValueError`."""
+def question(
+    service: str,
+    tags: Iterable[str],
+    status: str,
+    near: str | None,
+    filter: str | None,  # noqa: A002 - Consul's own term
+) -> tuple[str, list[tuple[str, Any]]]:
+    """Path and parameters of the request for the instances of a service; raises `InvalidValueError`."""
+    path = f"/v1/health/service/{arguments.path_name(service, 'service')}"
+    arguments.choice(status, "status", tuple(STATUSES))
     params: list[tuple[str, Any]] = [("tag", tag) for tag in arguments.names(tags, "tags")]
+    if status == "passing":
+        params.append(("passing", "1"))
+    if near not in (None, ""):
+        params.append(("near", arguments.name(near, "near")))
     if filter not in (None, ""):
         params.append(("filter", arguments.text(filter, "filter")))
-    return f"/v1/health/service/{arguments.path_name(service, 'service')}", params
+    return path, params
 
 
 def listed(answer: Answer) -> list[dict[str, Any]]:

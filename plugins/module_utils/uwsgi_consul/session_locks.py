@@ -50,7 +50,8 @@ class _SessionHolding(Bound):
 
     def token(self, session: str) -> int:
         """The fencing token if the session holds it, which is larger than that of every holder before; else 0. Raises as `holders`."""
-        return self.layout.token(self._read(), arguments.session(session, "session"))
+        arguments.session(session, "session")
+        return self.layout.token(self._read(), session)
 
     def acquire(self, session: SessionOrMaker, *, value: str | bytes | None = None, wait: float | str = 0) -> int:
         """Waits until the session holds it, and returns the token; nothing is changed where it does, but for another *value*.
@@ -141,6 +142,7 @@ class SessionLock(_SessionHolding):
     """A lock on a key for a session of one's own, of the same kind as `Lock` and `consul lock`: each excludes the others."""
 
     def __init__(self, key: str, *, client: Api | None = None, datacenter: str | None = None) -> None:
+        keys.path(key, "key")
         self.layout = KeyLayout(f"the lock {key}", key)
         super().__init__(client, datacenter=datacenter)
 

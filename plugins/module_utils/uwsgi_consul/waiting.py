@@ -75,7 +75,8 @@ class Waiting(Bound):
         """Waits until a service has at least *count* instances. tags, status, filter: as for `services.instances`."""
         arguments.integer(count, "count", 1)
         arguments.choice(status, "status", tuple(STATUSES))
-        path, params = services.question(service, tags, filter)
+        # All of them are read, for those that are not well are what people want to hear of.
+        path, params = services.question(service, tags, "any", None, filter)
 
         def look(answer: Answer) -> Look:
             found = in_order(listed(answer))

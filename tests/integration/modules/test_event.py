@@ -21,7 +21,8 @@ def received(agent, name, count):
 
 
 def test_each_run_fires_another_one(module, datacenters):
-    event = {"name": "module-event", "payload": "4711 é", "service": "^consul$"}
+    datacenters.dc1.put("/v1/agent/service/register", {"Name": "module-event"})
+    event = {"name": "module-event", "payload": "4711 é", "service": "^module-e"}
     foreseen = module("consul_event", check=True, **event)
     assert foreseen["changed"]
     assert foreseen["diff"]["after"] == event
@@ -30,7 +31,8 @@ def test_each_run_fires_another_one(module, datacenters):
     found = received(datacenters.dc1, "module-event", 2)
     assert sorted(one["ID"] for one in found) == sorted(one["event"]["id"] for one in fired)
     assert base64.b64decode(found[0]["Payload"]).decode() == fired[0]["event"]["payload"] == "4711 é"
-    assert found[0]["ServiceFilter"] == fired[0]["event"]["service_filter"] == "^consul$"
+    assert found[0]["ServiceFilter"] == fired[0]["event"]["service_filter"] == "^module-e"
+    datacenters.dc1.put("/v1/agent/service/deregister/module-event")
 
 
 def test_one_in_another_datacenter(module, datacenters):

@@ -10,6 +10,7 @@ import json
 from email.message import Message
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -32,9 +33,14 @@ class Client:
     def __init__(self, answers):
         self.answers, self.asked = answers, []
 
-    def request(self, method, path, params=(), **_options):
+    def request(self, method, path, params=(), body=None, **_options):
         self.asked.append((method, path, list(params)))
-        status, data = (200, self.answers[path]) if path in self.answers else (404, [])
+        if path == "/v1/txn":
+            keys = [one["KV"]["Key"] for one in json.loads(body)]
+            found = [(self.answers.get(f"/v1/kv/{quote(key)}") or [item(key, None, 0)])[0] for key in keys]
+            status, data = 200, {"Results": [{"KV": one} for one in found], "Errors": None}
+        else:
+            status, data = (200, self.answers[path]) if path in self.answers else (404, [])
         return Answer(status, Message(), json.dumps(data).encode(), f"{method} {path}", "a:1")
 
 
@@ -173,8 +179,8 @@ def test_services_by_tags(run, tags, names):
     assert run("consul_services", [], SERVICES, tags=tags)[0] == names
 
 
-def item(key, value):
-    return {"Key": key, "Value": value, "Flags": 7, "CreateIndex": 1, "ModifyIndex": 1, "LockIndex": 0}
+def item(key, value, index=1):
+    return {"Key": key, "Value": value, "Flags": 7, "CreateIndex": index, "ModifyIndex": index, "LockIndex": 0}
 
 
 KEYS = {
@@ -186,7 +192,10 @@ KEYS = {
 
 
 def test_values(run):
-    assert run("consul_kv", ["a b", "empty"], KEYS)[0] == ["blue", ""]
+    found, asked = run("consul_kv", ["a b", "empty", "a b"], KEYS)
+    assert found == ["blue", "", "blue"]
+    assert asked == [("PUT", "/v1/txn", [])]
+    assert run("consul_kv", ["a b"], KEYS)[1] == [("GET", "/v1/kv/a%20b", [])]
 
 
 def test_a_missing_key_is_an_error_that_names_it(run):
@@ -275,7 +284,7 @@ def test_a_filter_of_nodes_is_passed(run):
 @pytest.mark.parametrize("name", ["consul_service", "consul_services", "consul_node", "consul_kv"])
 @pytest.mark.parametrize("term", ["", None, 7, "\n"])
 def test_terms_that_are_no_names(run, name, term):
-    with pytest.raises(AnsibleLookupError, match=r"^(service|node|key): "):
+    with pytest.raises(AnsibleLookupError, match=r"^(service|node|keys): "):
         run(name, [term], {**SERVICES, **NODES})
 
 
@@ -291,3 +300,63 @@ def test_documentation(name):
         *(f"{group}.plugins" for group in groups),
         "uwsgi.consul.cache",
     }
+
+
+JSON = {
+    "/v1/kv/j": [item("j", "eyJhIjogW3RydWVdfQ==")],  # {"a": [true]}
+    "/v1/kv/y": [item("y", "YTogeWVz")],  # a: yes
+    "/v1/kv/no": [item("no", "c2VjcmV0OiBb")],  # secret: [
+    "/v1/kv/f/": [item("f/j", "eyJhIjogW3RydWVdfQ=="), item("f/d/n", "Nw=="), item("f/d/", None)],
+    "/v1/kv/both/": [item("both/a", "e30="), item("both/a/b", "Nw==")],  # {} and 7
+}
+
+
+def test_values_that_are_decoded(run):
+    assert run("consul_kv", ["j"], JSON, decode="json")[0] == [{"a": [True]}]
+    assert run("consul_kv", ["y", "nix"], JSON, decode="yaml", default="{}")[0] == [{"a": True}, "{}"]
+    assert run("consul_kv", ["f/"], {"/v1/kv/f/": JSON["/v1/kv/f/"][:2]}, recurse=True, decode="json")[0] == [
+        {"key": "f/d/n", "value": 7, "flags": 7},
+        {"key": "f/j", "value": {"a": [True]}, "flags": 7},
+    ]
+
+
+@pytest.mark.parametrize("decode", ["json", "yaml"])
+def test_what_cant_be_decoded_is_not_shown(run, decode):
+    with pytest.raises(AnsibleLookupError, match=f"^the value of no is no {decode.upper()}$"):
+        run("consul_kv", ["no"], JSON, decode=decode)
+
+
+def test_a_folder_as_a_dictionary(run):
+    assert run("consul_kv", ["f", "f/"], JSON, tree=True)[0] == [{"j": '{"a": [true]}', "d": {"n": "7"}}] * 2
+    assert run("consul_kv", ["f"], JSON, tree=True, decode="json")[0] == [{"j": {"a": [True]}, "d": {"n": 7}}]
+    # A value that is a dictionary when it is decoded is no folder.
+    with pytest.raises(AnsibleLookupError, match="both/a: is a key and a folder at the same time"):
+        run("consul_kv", ["both"], JSON, tree=True, decode="json")
+
+
+def test_a_folder_in_which_nothing_is(run):
+    with pytest.raises(AnsibleLookupError, match=r"^folder nix does not exist"):
+        run("consul_kv", ["nix"], JSON, tree=True)
+    assert run("consul_kv", ["nix"], JSON, tree=True, fail_on_missing=False)[0] == [{}]
+    assert run("consul_kv", ["nix", "f"], JSON, tree=True, default={"a": 1})[0][0] == {"a": 1}
+
+
+def test_names(run):
+    found, asked = run("consul_kv", ["f/"], {"/v1/kv/f/": ["f/j", "f/d/"]}, keys_only=True, separator="/")
+    assert found == ["f/d/", "f/j"]
+    assert asked == [("GET", "/v1/kv/f/", [("keys", "1"), ("separator", "/")])]
+    with pytest.raises(AnsibleLookupError, match=r"^prefix nix/ does not exist"):
+        run("consul_kv", ["nix/"], JSON, keys_only=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"recurse": True, "tree": True}, "recurse and tree: give one of them"),
+        ({"separator": "/"}, "separator: is of use with keys_only=true only"),
+        ({"decode": "json", "encoding": "base64"}, "decode: is of use with encoding=text only"),
+    ],
+)
+def test_options_that_do_not_fit_together(run, options, expected):
+    with pytest.raises(AnsibleLookupError, match=expected):
+        run("consul_kv", ["f"], JSON, **options)
