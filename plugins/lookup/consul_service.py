@@ -223,9 +223,12 @@ class LookupModule(ConsulLookup):
         return arguments.integer(given, "min_instances")
 
     def _instances(self, api: Api, service: str, wait: float) -> list[dict[str, Any]]:
-        least, found = self._least(), self._found(api, service)
-        if len(found) >= least:
-            return found
+        least = self._least()
+        # What waits also waits for an agent that is down at first.
+        if not least or not self._seconds():
+            found = self._found(api, service)
+            if len(found) >= least:
+                return found
         terms = {name: self.get_option(name) for name in ("tags", "status", "filter")}
         look = Waiting(api).service(service, least, **terms, wait=wait)
         if not look.fulfilled:

@@ -141,6 +141,17 @@ def test_an_instance_that_comes_is_waited_for(render, consul):
     assert 4 < run.seconds < 30
 
 
+def test_an_agent_that_starts_is_waited_for(render, consul_agents):
+    agent = consul_agents()
+    agent.stop()
+    start = threading.Timer(4, agent.start)
+    start.start()
+    options = f"agents='{agent.address}', wait='1m', timeout=2, format='address:port'"
+    run = render(f"{{{{ query('uwsgi.consul.consul_service', 'consul', {options}) }}}}")
+    start.join()
+    assert run.message == [f"127.0.0.1:{agent.server_port}"]
+
+
 def test_services_are_found_by_tags_and_filters(render, consul):
     options = ["tags=['main', 'v2']", "tags=['main', 'x']", "filter='ServiceMeta.tier == gold'", "filter='ServiceMeta.tier == tin'"]
     found = render(

@@ -143,7 +143,7 @@ def test_too_few_instances_are_an_error_when_told(run, options, message):
 def test_enough_instances_are_not_waited_for(run):
     found, asked = run("consul_service", ["web"], WEB, wait=60, min_instances=2)
     assert len(found) == 2
-    assert asked == [("GET", "/v1/health/service/web", [("passing", "1")])]
+    assert len(asked) == 1
 
 
 def test_waiting_for_none_is_waiting_for_one(run):
