@@ -29,7 +29,7 @@ PLUGINS = sorted(
     for path in (ROOT / "plugins" / folder).glob("*.py")
     if path.stem != "__init__"
 )
-OWN_AGENT: dict[str, dict[str, Any]] = {}
+OWN_AGENT: dict[str, dict[str, Any]] = {"consul_maintenance": {}}
 
 
 @pytest.mark.parametrize(("kind", "name"), PLUGINS, ids=[name for _kind, name in PLUGINS])
