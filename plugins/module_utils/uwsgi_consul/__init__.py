@@ -33,6 +33,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .api import Api, AsyncApi
+    from .catalog import Catalog
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
     from .discovery import Discovery, Instances
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .mesh import Mesh
     from .queries import Queries
     from .registration import ExternalService, Service
+    from .registry import Registry
     from .semaphore import Semaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
@@ -59,6 +61,7 @@ _MODULES = {
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
+    "Catalog": "catalog",
     "Client": "client",
     "Config": "config",
     "ConfigError": "config",
@@ -75,6 +78,7 @@ _MODULES = {
     "Operation": "transactions",
     "OutcomeUnknownError": "updates",
     "Queries": "queries",
+    "Registry": "registry",
     "Semaphore": "semaphore",
     "Service": "registration",
     "Sessions": "sessions",
@@ -93,6 +97,7 @@ __all__ = [
     "AsyncClient",
     "BadAnswerError",
     "BadRequestError",
+    "Catalog",
     "Client",
     "Config",
     "ConfigError",
@@ -118,6 +123,7 @@ __all__ = [
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "Queries",
+    "Registry",
     "RequestError",
     "Semaphore",
     "ServerError",

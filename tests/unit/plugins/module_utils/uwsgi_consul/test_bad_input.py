@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
     Api,
+    Catalog,
     Election,
     Events,
     ExternalService,
@@ -37,6 +38,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Mesh,
     Operation,
     Queries,
+    Registry,
     Semaphore,
     Service,
     Sessions,
@@ -161,6 +163,8 @@ OPERATIONS = kind(
     says="operation ",
 )
 VERB = kind("get", "text", bad=("", "GET", "x" * HUGE), more=CONTROL)
+NUMBER = kind(0, "integer", bad=(-1, 2**63, 10**5000))
+FIELD = kind("text", "text", bad=("x" * HUGE, "\ud800"))
 FLAGS = kind(7, "integer", bad=(-1, 2**64, 10**5000))
 INDEX = kind(7, "integer", bad=(-1, 2**63, 10**5000))
 POSITIVE = kind(7, "integer", bad=(0, -1, 2**63, 10**5000))
@@ -188,6 +192,14 @@ ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
 # A key that is locked holds less than others, for it travels in a transaction.
 LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
+
+
+DEFINED_SERVICE = kind(
+    {"name": "web"},
+    "mapping",
+    bad=({}, {"name": ""}, {"name": "a", "x": 1}, {"name": "a", "port": 0}, {"name": "a", "checks": [{}]}, {"name": "a", "proxy": {"": 1}}),
+)
+DEFINED_CHECK = kind({"id": "a", "ttl": "1m"}, "mapping", bad=({}, {"ttl": "soon"}, {"ttl": 1}, {"id": "a", "x": 1}, {"id": 7, "ttl": 1}))
 
 
 # Mostly text, since most of what is taken is.
@@ -224,7 +236,7 @@ DEFINITION = {
     "session": SESSION,
     "token": TOKEN,
 }
-BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper)
+BOUND = (Catalog, Events, Maintenance, Mesh, Queries, Registry, Sessions, Sweeper)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -253,7 +265,7 @@ CASES = [
         {"body": BODY, "token": TOKEN_OR_EMPTY, "consistency": CONSISTENCY, "timeout": SECONDS, "idempotent": BOOLEAN},
     ),
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
-    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions)),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Catalog, Events, Mesh, Queries, Sessions)),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
@@ -279,6 +291,17 @@ CASES = [
     Case("Operation", lambda _client, **fields: Operation("lock", "a", "v", **fields), {"session": SESSION}),
     method(Maintenance, "enable", {"reason": TEXT}, {"service_id": NAME}),
     method(Maintenance, "disable", {}, {"service_id": NAME}),
+    method(Maintenance, "change", {"reason": TEXT}, {"service_id": NAME}),
+    method(Registry, "register", {"definition": DEFINED_SERVICE}, {"mark": FIELD}),
+    method(Registry, "register_check", {"definition": DEFINED_CHECK}, {"service_id": NAME}),
+    method(Registry, "update_check", {"check_id": NAME, "status": CHECK_STATUS, "output": TEXT}),
+    method(Registry, "deregister", {"service_id": NAME}),
+    method(Registry, "deregister_check", {"check_id": NAME}),
+    method(Catalog, "nodes", {}, {"filter": FILTER, "meta": TEXTS, "near": NAME}),
+    method(Catalog, "node", {"name": NAME}),
+    method(Catalog, "checks", {}, {"name": NAME, "filter": FILTER}),
+    method(Catalog, "deregister", {"node": NAME}, {"service_id": NAME, "check_id": NAME}),
+    Case("Sweeper", lambda client, **number: Sweeper(client).allow(**number), {"number": NUMBER, "limit": LIMIT, "fraction": FRACTION}),
     method(Mesh, "upstreams", {}, {"service": NAME}),
     method(Mesh, "address", {"upstream": NAME}, {"service": NAME, "datacenter": DATACENTER}),
     method(Mesh, "allowed", {"source": SERVICE, "destination": SERVICE}),
@@ -341,7 +364,7 @@ CASES = [
     ),
     Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
     Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
-    Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
+    Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "filter": FILTER, "warn": FUNCTION}),
 ]
 # What locks, semaphores and elections have in common.
 HELD = {"ttl": TTL, "node_checks": NAMES, "service_checks": NAMES}
