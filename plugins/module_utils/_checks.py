@@ -82,7 +82,11 @@ def _named(given: Mapping[str, Any]) -> Thing:
 
 def _definition(given: Mapping[str, Any]) -> Thing:
     """A check of the task, judged: as the library defines one, with service_id and output, and always an id."""
-    given = {**given, **{name: given[alone] for name, alone in _RENAMED.items() if alone in given}}
+    for name, alone in _RENAMED.items():
+        if given.get(alone) is not None:
+            with arguments.within(alone):
+                kinds.define({"ttl": "1m", name: given[alone]})
+            given = {**given, name: given[alone]}
     given = {name: value for name, value in given.items() if value is not None and name not in _RENAMED.values()}
     check = {"name": given.get("id"), **check_definition(given)}
     if not check.get("id"):
