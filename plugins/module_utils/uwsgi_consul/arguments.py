@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import iscoroutinefunction
@@ -186,3 +187,10 @@ def fields(value: object, what: str, known: Sequence[str]) -> dict[str, Any]:
 def path_name(value: object, what: str) -> str:
     """A name, quoted as one segment of a path; its slashes are quoted, too."""
     return quote(name(value, what), safe="")
+
+
+def file_path(value: object, what: str) -> str:
+    """The path of a file; one that begins with `~` is in somebody's home."""
+    if not isinstance(value, str) or not value or "\0" in value or len(value) > 4096:
+        raise InvalidValueError(f"{what}: {shown(value)} is no path of a file")
+    return os.path.expanduser(text(value, what))

@@ -70,7 +70,7 @@ class Sweeper(Bound):
         super().__init__(client, datacenter=datacenter)
         # The catalog's deregistration goes by its body alone, and would be done in the agent's own datacenter without this.
         self._of = self.datacenter or self.client.settings.datacenter
-        self._state = None if state is None else _path(state)
+        self._state = None if state is None else arguments.file_path(state, "state")
         self._agent = None if agent is None else arguments.function(agent, "agent")
         self._strict = arguments.boolean(strict, "strict")
         self._seen: dict[_Check, dict[str, Any]] = {}
@@ -360,12 +360,6 @@ def _fraction(value: Any) -> None:
 
 def _patterns(value: Any) -> list[str]:
     return arguments.names(value, "services")
-
-
-def _path(value: Any) -> str:
-    if not isinstance(value, str) or not value or "\0" in value or len(value) > 4096:
-        raise InvalidValueError(f"state: {arguments.shown(value)} is no path of a file")
-    return os.path.expanduser(arguments.text(value, "state"))
 
 
 def _address(given: Any) -> Agent:

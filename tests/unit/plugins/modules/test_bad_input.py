@@ -32,8 +32,13 @@ VALUES = {
 # The least that each module must be given, so that it gets as far as the option under test.
 LEAST: dict[str, dict[str, object]] = {
     "consul_check": {"id": "x", "ttl": "1h"},
+    "consul_config_entry": {"kind": "service-defaults", "name": "x"},
+    "consul_config_entry_info": {"kind": "service-defaults"},
+    "consul_intention": {"source": "x", "destination": "y", "action": "allow"},
+    "consul_query": {"name": "x", "service": "y"},
     "consul_service": {"name": "x"},
     "consul_session": {"name": "x"},
+    "consul_snapshot": {"path": "x.snap"},
     "consul_sweep": {"threshold": "72h", "state_file": "sweep.json"},
 }
 
