@@ -25,8 +25,11 @@ from .uwsgi_consul.registry import Registry
 Thing = Dict[str, Any]
 
 OPTIONS: dict[str, Any] = {**CHECK, "service_id": {"type": "str"}, "output": {"type": "str"}}
+# At the top of a task, these names are those of the connection's options.
+_RENAMED = {"timeout": "check_timeout", "tls_server_name": "check_tls_server_name"}
+ALONE: dict[str, Any] = {_RENAMED.get(name, name): spec for name, spec in OPTIONS.items()}
 ARGUMENT_SPEC: dict[str, Any] = {
-    **OPTIONS,
+    **ALONE,
     "checks": {"type": "list", "elements": "dict", "options": OPTIONS},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
@@ -38,7 +41,7 @@ _SHOWN = ("name", "service_id", "notes", "type", "interval", "timeout")
 def manage(task: Task) -> Change:
     """The module `consul_check`."""
     absent = task.params["state"] == "absent"
-    given = listed(task, "checks", OPTIONS, _named if absent else _definition)
+    given = listed(task, "checks", ALONE, _named if absent else _definition)
     registry = Registry(task.api)
     there = registry.checks()
     if absent:
@@ -79,10 +82,16 @@ def _named(given: Mapping[str, Any]) -> Thing:
 
 def _definition(given: Mapping[str, Any]) -> Thing:
     """A check of the task, judged: as the library defines one, with service_id and output, and always an id."""
-    check = {"name": given.get("id"), **check_definition({name: value for name, value in given.items() if value is not None})}
+    for name, alone in _RENAMED.items():
+        if given.get(alone) is not None:
+            with arguments.within(alone):
+                kinds.define({"ttl": "1m", name: given[alone]})
+            given = {**given, name: given[alone]}
+    given = {name: value for name, value in given.items() if value is not None and name not in _RENAMED.values()}
+    check = {"name": given.get("id"), **check_definition(given)}
     if not check.get("id"):
         check["id"] = check["name"]
-    arguments.name(check["id"], "id" if "id" in given and given["id"] is not None else "name")
+    arguments.name(check["id"], "id" if "id" in given else "name")
     if _is_defined(check):
         kinds.define(_body(check))
     elif "status" not in check:

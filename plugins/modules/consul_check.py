@@ -89,9 +89,6 @@ options:
     interval:
       description: Time between two looks of the agent, such as V(10s); at least one second.
       type: str
-    timeout:
-      description: Time that a look may take. Consul's default is 10 seconds.
-      type: str
     status:
       description:
         - Status that a check which is new begins with. Consul's default is V(critical).
@@ -109,9 +106,6 @@ options:
       type: int
     deregister_critical_service_after:
       description: Time, at least V(60s), after which Consul removes a service that was critical all along. Never by default.
-      type: str
-    tls_server_name:
-      description: Name that the certificate must hold, for checks that use TLS. Consul 1.8 does not know it.
       type: str
     tls_skip_verify:
       description: Whether certificates are not verified.
@@ -134,12 +128,28 @@ options:
     output:
       description: What to tell the agent with O(status), for people.
       type: str
+  check_timeout:
+    description:
+      - Time that a look may take. Consul's default is 10 seconds.
+      - Within O(checks) it is C(timeout), which stands for the connection here.
+    type: str
+  check_tls_server_name:
+    description:
+      - Name that the certificate must hold, for checks that use TLS. Consul 1.8 does not know it.
+      - Within O(checks) it is C(tls_server_name), which stands for the connection here.
+    type: str
   checks:
     description: Several checks. The options of each are those that stand at the top of a task for one.
     type: list
     elements: dict
     suboptions:
       <<: *check
+      timeout:
+        description: Time that a look may take. Consul's default is 10 seconds.
+        type: str
+      tls_server_name:
+        description: Name that the certificate must hold, for checks that use TLS. Consul 1.8 does not know it.
+        type: str
   state:
     description:
       - V(present) registers the checks, or tells their status.

@@ -199,7 +199,7 @@ options:
   state:
     description:
       - V(present) registers the services.
-      - V(absent) removes them, with their checks and sidecars.
+      - V(absent) removes them by their IDs, with their checks and sidecars.
     type: str
     choices: [present, absent]
     default: present
@@ -229,7 +229,7 @@ options:
     type: dict
 notes:
   - A registration belongs to one agent, so O(agents) must have one address, best that of the host's own agent.
-    With O(node), any agent does.
+    Of which datacenter it is, is the agent's matter, whatever O(datacenter) says. With O(node), any agent does, and O(datacenter) counts.
   - No Consul tells what a check looks at. So the module writes a digest of the definition into the service's meta, as
     C(uwsgi-consul-definition), and compares that, and all that Consul tells.
     A check that others registered again under its ID, with only its target changed, is not noticed.

@@ -34,6 +34,7 @@ from .errors import (
 if TYPE_CHECKING:
     from .acl import AgentTokens, AuthMethods, BindingRules, Policies, Replication, Roles, Tokens
     from .api import Api, AsyncApi
+    from .catalog import Catalog
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
     from .config_entries import ConfigEntries
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .overview import Overview
     from .queries import Queries
     from .registration import ExternalService, Service
+    from .registry import Registry
     from .semaphore import Semaphore
     from .session_locks import SessionLock, SessionSemaphore
     from .sessions import Sessions
@@ -70,6 +72,7 @@ _MODULES = {
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
+    "Catalog": "catalog",
     "BadSnapshotError": "snapshots",
     "AuthMethods": "acl",
     "BindingRules": "acl",
@@ -97,6 +100,7 @@ _MODULES = {
     "Overview": "overview",
     "Policies": "acl",
     "Queries": "queries",
+    "Registry": "registry",
     "Replication": "acl",
     "Roles": "acl",
     "Semaphore": "semaphore",
@@ -124,6 +128,7 @@ __all__ = [
     "AuthMethods",
     "BadAnswerError",
     "BadRequestError",
+    "Catalog",
     "BadSnapshotError",
     "BindingRules",
     "Client",
@@ -159,6 +164,7 @@ __all__ = [
     "PermissionDeniedError",
     "Policies",
     "Queries",
+    "Registry",
     "Replication",
     "RequestError",
     "Roles",

@@ -58,8 +58,8 @@ class Bound:
         agents = self.client.settings.agents
         if len(agents) > 1:
             raise InvalidValueError(
-                f"client: {what} belongs to one agent, and the client has {len(agents)}: {', '.join(map(str, agents))}",
-                advice="Make a client with the address of that agent only",
+                f"agents: {what} belongs to one agent, and the client has {len(agents)}: {', '.join(map(str, agents))}",
+                advice="Give the address of that agent only",
             )
 
 

@@ -314,7 +314,7 @@ class ExternalService:
 
     def register(self) -> None:
         """Writes node, service and checks to the catalog, or writes them anew. Raises `ConsulError`."""
-        self._client.request("PUT", "/v1/catalog/register", body=json.dumps(self._registration), idempotent=True, **self._where())
+        self._client.request("PUT", "/v1/catalog/register", body=json.dumps({**self._registration, **self._where()}), idempotent=True)
 
     def tell(self, status: str, note: str = "") -> None:
         """The status of all checks, and a note for people; for whoever checks the service without consul-esm. Raises `ConsulError`."""
@@ -328,10 +328,12 @@ class ExternalService:
     def deregister(self, *, with_node: bool = False) -> None:
         """Takes the service and its checks out of the catalog; with_node: and the node with all that it has. Raises `ConsulError`."""
         what = {"Node": self.node} if arguments.boolean(with_node, "with_node") else {"Node": self.node, "ServiceID": self.id}
-        self._client.request("PUT", "/v1/catalog/deregister", body=json.dumps(what), idempotent=True, **self._where())
+        self._client.request("PUT", "/v1/catalog/deregister", body=json.dumps({**what, **self._where()}), idempotent=True)
 
-    def _where(self) -> dict[str, Any]:
-        return {"params": [("dc", self.datacenter)]} if self.datacenter else {}
+    def _where(self) -> dict[str, str]:
+        # The datacenter of the body counts, and not that of the address.
+        datacenter = self.datacenter or self._client.settings.datacenter
+        return {"Datacenter": datacenter} if datacenter else {}
 
     def _check(self, defined: Mapping[str, Any], status: str) -> dict[str, Any]:
         definition = {name: value for name, value in defined.items() if name not in ("CheckID", "Name", "Notes", "Status")}

@@ -63,7 +63,8 @@ class Registry(Bound):
         (Consul could remove those by itself, and would end the service's maintenance with them.)
         mark: says in the meta of the service and of its sidecar from which definition it was made. Raises `ConsulError`.
         """
-        body = definitions.service(definition)
+        with arguments.within("definition"):
+            body = definitions.service(definition)
         if mark is not None:
             marked = {definitions.MARK_KEY: arguments.text(mark, "mark", arguments.LONGEST_NAME)}
             body["Meta"] = {**body["Meta"], **marked}
@@ -81,7 +82,8 @@ class Registry(Bound):
 
         Raises `NotFoundError` for an unknown service, `ConsulError`.
         """
-        body = _check_body(definition)
+        with arguments.within("definition"):
+            body = _check_body(definition)
         if service_id is not None:
             body["ServiceID"] = arguments.name(service_id, "service_id")
         try:

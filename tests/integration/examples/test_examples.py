@@ -30,6 +30,7 @@ PLUGINS = sorted(
 )
 OWN_AGENT: dict[str, dict[str, Any]] = {
     "consul_keyring": {"encrypt": "cGl9SWd8VEnUYUx0gnSqV6LkVzNcTl8GZqzXEoyJ3SE="},
+    "consul_maintenance": {},
     "consul_operator_raft": {},
     "consul_snapshot": {},
 }

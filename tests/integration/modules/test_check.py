@@ -19,7 +19,14 @@ def test_a_check_of_the_node_is_registered_once(ensure, keeps, check):
     assert ensure("consul_check", **terms)["checks"] == [{"id": "check-node", "result": "created"}]
     assert (check("check-node")["Name"], check("check-node")["ServiceID"], check("check-node")["Type"]) == ("Of the node", "", "tcp")
     keeps("consul_check", **terms | {"interval": "1m30s"})
-    for change in ({"tcp": "127.0.0.1:2"}, {"interval": "2m"}, {"notes": None}, {"failures_before_critical": 3}, {"name": "other"}):
+    for change in (
+        {"tcp": "127.0.0.1:2"},
+        {"interval": "2m"},
+        {"notes": None},
+        {"failures_before_critical": 3},
+        {"name": "other"},
+        {"check_timeout": "3s"},
+    ):
         ensure("consul_check", **terms | change)
     ensure("consul_check", id="check-node", state="absent")
     assert check("check-node") is None

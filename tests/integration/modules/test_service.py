@@ -228,6 +228,12 @@ def test_without_an_agent_in_the_catalog(module, ensure, keeps, fails, agent):
     assert set(agent.get("/v1/catalog/node/module-machine")["Services"]) == {"module-db"}
     ensure("consul_service", name="module-db", state="absent", node="module-machine")
     assert agent.get("/v1/catalog/node/module-machine") is None
+    far = {"name": "module-db", "node": "module-machine", "datacenter": "dc2"}
+    ensure("consul_service", **far, node_address="192.0.2.7")
+    assert agent.get("/v1/catalog/node/module-machine?dc=dc2")["Services"]["module-db"]
+    assert agent.get("/v1/catalog/node/module-machine") is None
+    ensure("consul_service", **far, state="absent")
+    assert agent.get("/v1/catalog/node/module-machine?dc=dc2") is None
     assert "has an agent" in fails("consul_service", name="x", node="node1", node_address="127.0.0.1")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.uwsgi.consul.plugins.module_utils._connection import ConnectionOptions
+
 ROOT = Path(__file__).parents[4]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
 FRAGMENTS = {f"uwsgi.consul.{group}" for group in ("connection", "token", "tls")}
@@ -37,3 +39,9 @@ def test_entry_points_are_thin(name):
     lines = (ROOT / f"plugins/modules/{name}.py").read_text().splitlines()
     documented = sum(len(getattr(module, part).splitlines()) for part in ("DOCUMENTATION", "EXAMPLES", "RETURN"))
     assert len(lines) - documented < 80
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_option_takes_the_place_of_one_of_the_connection(name):
+    documentation = yaml.safe_load(import_module(f"ansible_collections.uwsgi.consul.plugins.modules.{name}").DOCUMENTATION)
+    assert set(documentation.get("options") or {}).isdisjoint(ConnectionOptions.ARGUMENT_SPEC)

@@ -28,6 +28,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
     AgentTokens,
     Api,
+    Catalog,
     AuthMethods,
     BindingRules,
     ConfigEntries,
@@ -47,6 +48,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Overview,
     Policies,
     Queries,
+    Registry,
     Replication,
     Roles,
     Semaphore,
@@ -186,6 +188,8 @@ OPERATIONS = kind(
     says="operation ",
 )
 VERB = kind("get", "text", bad=("", "GET", "x" * HUGE), more=CONTROL)
+NUMBER = kind(0, "integer", bad=(-1, 2**63, 10**5000))
+FIELD = kind("text", "text", bad=("x" * HUGE, "\ud800"))
 FLAGS = kind(7, "integer", bad=(-1, 2**64, 10**5000))
 INDEX = kind(7, "integer", bad=(-1, 2**63, 10**5000))
 POSITIVE = kind(7, "integer", bad=(0, -1, 2**63, 10**5000))
@@ -272,6 +276,14 @@ LOCALITY = kind("local", "text", bad=("", "x", "x" * HUGE), more=st.text(max_siz
 BIND_TYPE = kind("service", "text", bad=("", "x", "x" * HUGE), more=st.text(max_size=20))
 
 
+DEFINED_SERVICE = kind(
+    {"name": "web"},
+    "mapping",
+    bad=({}, {"name": ""}, {"name": "a", "x": 1}, {"name": "a", "port": 0}, {"name": "a", "checks": [{}]}, {"name": "a", "proxy": {"": 1}}),
+)
+DEFINED_CHECK = kind({"id": "a", "ttl": "1m"}, "mapping", bad=({}, {"ttl": "soon"}, {"ttl": 1}, {"id": "a", "x": 1}, {"id": 7, "ttl": 1}))
+
+
 # Mostly text, since most of what is taken is.
 ANYTHING = st.text() | st.text() | st.one_of([strategy for _always, strategy in OF_TYPE.values()])
 
@@ -306,6 +318,7 @@ DEFINITION = {
     "session": SESSION,
     "token": TOKEN,
 }
+BOUND = (Catalog, Events, Maintenance, Mesh, Queries, Registry, Sessions, Sweeper)
 BOUND = (Events, Maintenance, Mesh, Overview, Queries, Sessions, Sweeper)
 BOUND = (Datacenters, Events, Keyring, Maintenance, Mesh, Operator, Queries, Sessions, Snapshots, Sweeper)
 BOUND = (
@@ -355,6 +368,7 @@ CASES = [
     method(Datacenters, "describe", {"nodes": BOOLEAN}, {"names": DATACENTERS}),
     method(Datacenters, "describe_one", {"name": DATACENTER, "nodes": BOOLEAN}),
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Catalog, Events, Mesh, Queries, Sessions)),
     *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Overview, Queries, Sessions)),
     *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Operator, Queries, Sessions, Snapshots)),
     *(
@@ -446,6 +460,17 @@ CASES = [
     Case("Operation", lambda _client, **fields: Operation("lock", "a", "v", **fields), {"session": SESSION}),
     method(Maintenance, "enable", {"reason": TEXT}, {"service_id": NAME}),
     method(Maintenance, "disable", {}, {"service_id": NAME}),
+    method(Maintenance, "change", {"reason": TEXT}, {"service_id": NAME}),
+    method(Registry, "register", {"definition": DEFINED_SERVICE}, {"mark": FIELD}),
+    method(Registry, "register_check", {"definition": DEFINED_CHECK}, {"service_id": NAME}),
+    method(Registry, "update_check", {"check_id": NAME, "status": CHECK_STATUS, "output": TEXT}),
+    method(Registry, "deregister", {"service_id": NAME}),
+    method(Registry, "deregister_check", {"check_id": NAME}),
+    method(Catalog, "nodes", {}, {"filter": FILTER, "meta": TEXTS, "near": NAME}),
+    method(Catalog, "node", {"name": NAME}),
+    method(Catalog, "checks", {}, {"name": NAME, "filter": FILTER}),
+    method(Catalog, "deregister", {"node": NAME}, {"service_id": NAME, "check_id": NAME}),
+    Case("Sweeper", lambda client, **number: Sweeper(client).allow(**number), {"number": NUMBER, "limit": LIMIT, "fraction": FRACTION}),
     method(Mesh, "upstreams", {}, {"service": NAME}),
     method(Mesh, "address", {"upstream": NAME}, {"service": NAME, "datacenter": DATACENTER}),
     method(Mesh, "allowed", {"source": SERVICE, "destination": SERVICE}),
@@ -540,6 +565,7 @@ CASES = [
     ),
     Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
     Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
+    Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "filter": FILTER, "warn": FUNCTION}),
     Case("services.services", services.services, {}, {"filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
     *(
         Case(

@@ -40,7 +40,7 @@ def test_what_is_no_client_is_refused(client):
 def test_what_belongs_to_one_agent_is_not_asked_of_several(fake_agent):
     agent = fake_agent()
     bound = Bound(Api(agents=[agent.address, "127.0.0.1:1"]))
-    with pytest.raises(errors.InvalidValueError, match=r"client: maintenance belongs to one agent, and the client has 2: 127"):
+    with pytest.raises(errors.InvalidValueError, match=r"agents: maintenance belongs to one agent, and the client has 2: 127"):
         bound._one_agent("maintenance")
 
 

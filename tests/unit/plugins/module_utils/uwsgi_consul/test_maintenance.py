@@ -45,6 +45,20 @@ def test_nothing_changes_when_it_is_so_already(make, reply):
         assert agent.requests[1].target == f"/v1/agent/maintenance?enable={str(enabled).lower()}"
 
 
+def test_another_reason_while_it_goes_on(make, reply):
+    on, other = checks("_service_maintenance:web"), {"_service_maintenance:web": {"Notes": "new"}}
+    done = reply("")
+    maintenance, agent = make(on, done, on, done, on, done, {}, {}, done, other, done)
+    assert maintenance.change("web", reason="new") == {"enabled": True, "reason": "new", "changed": False}
+    changes = [(one.target, json.loads(one.body or b"{}").get("Status")) for one in agent.requests if one.method == "PUT"]
+    assert changes[1:] == [
+        ("/v1/agent/check/register", "critical"),
+        ("/v1/agent/service/maintenance/web?enable=false", None),
+        ("/v1/agent/service/maintenance/web?enable=true&reason=new", None),
+        ("/v1/agent/check/deregister/uwsgi-consul-maintenance%3Aweb", None),
+    ]
+
+
 def test_an_agent_among_several_is_not_left_to_chance():
     with pytest.raises(errors.InvalidValueError, match="maintenance belongs to one agent, and the client has 2"):
         Maintenance(Api(agents=["127.0.0.1:1", "127.0.0.1:2"]))

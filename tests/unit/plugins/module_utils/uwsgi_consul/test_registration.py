@@ -640,7 +640,9 @@ def test_an_external_service_is_written_to_the_catalog(fake_agent, reply):
     service.tell("critical", "no answer")
     service.deregister()
     service.deregister(with_node=True)
-    assert {received.target for received in agent.requests} == {"/v1/catalog/register?dc=dc2", "/v1/catalog/deregister?dc=dc2"}
+    assert {received.target for received in agent.requests} == {"/v1/catalog/register", "/v1/catalog/deregister"}
+    # The address's is not looked at.
+    assert {json.loads(received.body)["Datacenter"] for received in agent.requests} == {"dc2"}
     first, told, *gone = [json.loads(received.body) for received in agent.requests]
     assert first["Node"] == "db1"
     assert first["Address"] == "192.0.2.9"
@@ -665,7 +667,7 @@ def test_an_external_service_is_written_to_the_catalog(fake_agent, reply):
         },
     ]
     assert {(check["Status"], check["Output"]) for check in told["Checks"]} == {("critical", "no answer")}
-    assert gone == [{"Node": "db1", "ServiceID": "database"}, {"Node": "db1"}]
+    assert gone == [{"Node": "db1", "ServiceID": "database", "Datacenter": "dc2"}, {"Node": "db1", "Datacenter": "dc2"}]
 
 
 # Arguments
