@@ -25,6 +25,20 @@ from .uwsgi_consul.sessions import Session, Sessions, terms
 
 # How many holders a failure names, at most.
 _SHOWN = 5
+# What both modules take.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+    "session": {"type": "str"},
+    "holder": {"type": "str"},
+    "value": {"type": "str"},
+    "wait": {"type": "str", "default": "5m"},
+    "ttl": {"type": "str", "default": "10m"},
+    "node": {"type": "str"},
+}
+CONSTRAINTS: dict[str, Any] = {
+    "mutually_exclusive": [("session", "holder")],
+    "required_if": [("state", "released", ("session", "holder"), True)],
+}
 _Held = Union[SessionLock, SessionSemaphore]
 _State = Dict[str, Any]
 

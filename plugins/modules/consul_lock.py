@@ -163,20 +163,13 @@ def main() -> None:
     run(
         _locks.lock,
         {
+            **_locks.OPTIONS,
             # Not a secret, whatever its name.
             "key": {"type": "str", "required": True, "no_log": False},
-            "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
-            "session": {"type": "str"},
-            "holder": {"type": "str"},
-            "value": {"type": "str"},
-            "wait": {"type": "str", "default": "5m"},
-            "ttl": {"type": "str", "default": "10m"},
             "lock_delay": {"type": "str", "default": "15s"},
             "behavior": {"type": "str", "choices": ["release", "delete"], "default": "release"},
-            "node": {"type": "str"},
         },
-        mutually_exclusive=[("session", "holder")],
-        required_if=[("state", "released", ("session", "holder"), True)],
+        **_locks.CONSTRAINTS,
     )
 
 

@@ -139,18 +139,11 @@ def main() -> None:
     run(
         _locks.semaphore,
         {
+            **_locks.OPTIONS,
             "prefix": {"type": "str", "required": True},
             "limit": {"type": "int", "required": True},
-            "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
-            "session": {"type": "str"},
-            "holder": {"type": "str"},
-            "value": {"type": "str"},
-            "wait": {"type": "str", "default": "5m"},
-            "ttl": {"type": "str", "default": "10m"},
-            "node": {"type": "str"},
         },
-        mutually_exclusive=[("session", "holder")],
-        required_if=[("state", "released", ("session", "holder"), True)],
+        **_locks.CONSTRAINTS,
     )
 
 

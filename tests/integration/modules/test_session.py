@@ -38,6 +38,8 @@ def test_one_in_another_datacenter(ensure, module, datacenters):
     assert (made["node"], made["node_checks"]) == ("node2", [])
     assert module("consul_session_info", name="module-far")["sessions"] == []
     ensure("consul_session", name="module-far", state="absent", datacenter="dc2")
+    # The agent's own node is of dc1.
+    assert "give the name of one there" in module("consul_session", name="module-far", datacenter="dc2")["msg"]
 
 
 def test_other_terms_are_no_reason_to_end_its_locks(module, fails):
