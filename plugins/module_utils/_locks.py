@@ -25,6 +25,20 @@ from .uwsgi_consul.sessions import Session, Sessions, terms
 
 # How many holders a failure names, at most.
 _SHOWN = 5
+# What both modules take.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+    "session": {"type": "str"},
+    "holder": {"type": "str"},
+    "value": {"type": "str"},
+    "wait": {"type": "str", "default": "5m"},
+    "ttl": {"type": "str", "default": "10m"},
+    "node": {"type": "str"},
+}
+CONSTRAINTS: dict[str, Any] = {
+    "mutually_exclusive": [("session", "holder")],
+    "required_if": [("state", "released", ("session", "holder"), True)],
+}
 _Held = Union[SessionLock, SessionSemaphore]
 _State = Dict[str, Any]
 
@@ -51,13 +65,22 @@ class _Possession:
         # Judged at once, whether a session has to be made or not.
         terms(**self._terms())
         value_of(task.params["value"])
-        if task.params["session"] is not None:
+        # What an earlier task returned in check mode, where it made none.
+        self._made_in_check = task.check_mode and task.params["session"] == ""
+        if task.params["session"] is not None and not self._made_in_check:
             arguments.session(task.params["session"], "session")
 
     def manage(self) -> Change:
+        if self._made_in_check:
+            return self._as_if_held()
         own = self._own_sessions()
         mine = next((one for one in own if self._held.token(one["id"])), None)
         return self._hold(own, mine) if self._params["state"] == "held" else self._release(mine)
+
+    def _as_if_held(self) -> Change:
+        held = self._state(None, held=True)
+        self._task.results.update(session="", token=0)
+        return Change(held, held if self._params["state"] == "held" else None)
 
     # Whose it is.
 
@@ -96,6 +119,7 @@ class _Possession:
         if mine is None:
             self._foresee()
         if self._task.check_mode:
+            self._task.results.update(session=session["id"] if session else "", token=0)
             return Change(before, after)
         made: list[str] = []
 

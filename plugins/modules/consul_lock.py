@@ -104,13 +104,12 @@ EXAMPLES = r"""
 
     - name: Do what only one may do at a time
       ansible.builtin.debug:
-        msg: "Nobody else deploys now. The fencing token is {{ lock.token | default('') }}."
+        msg: Nobody else deploys now. The fencing token is {{ lock.token }}.
 
     - name: Renew it before the next long step, or fail if it was lost
       uwsgi.consul.consul_lock:
         key: deploy/my-app
         session: "{{ lock.session }}"
-      when: lock.session is defined
   always:
     - name: Release the lock
       uwsgi.consul.consul_lock:
@@ -134,13 +133,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 session:
-  description: ID of the session that holds the lock.
-  returned: with O(state=held), outside of check mode
+  description:
+    - ID of the session that holds the lock.
+    - Empty in check mode where it would be made. Later tasks take that in check mode.
+  returned: with O(state=held)
   type: str
   sample: 8f2dbb6c-6a3f-4c2e-a4f4-0a2b1a9c3f3d
 token:
-  description: The fencing token. It is larger than that of every holder before.
-  returned: with O(state=held), outside of check mode
+  description: The fencing token. It is larger than that of every holder before. It is 0 in check mode.
+  returned: with O(state=held)
   type: int
   sample: 4711
 holders:
@@ -162,20 +163,13 @@ def main() -> None:
     run(
         _locks.lock,
         {
+            **_locks.OPTIONS,
             # Not a secret, whatever its name.
             "key": {"type": "str", "required": True, "no_log": False},
-            "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
-            "session": {"type": "str"},
-            "holder": {"type": "str"},
-            "value": {"type": "str"},
-            "wait": {"type": "str", "default": "5m"},
-            "ttl": {"type": "str", "default": "10m"},
             "lock_delay": {"type": "str", "default": "15s"},
             "behavior": {"type": "str", "choices": ["release", "delete"], "default": "release"},
-            "node": {"type": "str"},
         },
-        mutually_exclusive=[("session", "holder")],
-        required_if=[("state", "released", ("session", "holder"), True)],
+        **_locks.CONSTRAINTS,
     )
 
 

@@ -109,13 +109,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 session:
-  description: ID of the session that holds the place.
-  returned: with O(state=held), outside of check mode
+  description:
+    - ID of the session that holds the place.
+    - Empty in check mode where it would be made. Later tasks take that in check mode.
+  returned: with O(state=held)
   type: str
   sample: 8f2dbb6c-6a3f-4c2e-a4f4-0a2b1a9c3f3d
 token:
-  description: The fencing token. It is larger than that of every holder of the same place before.
-  returned: with O(state=held), outside of check mode
+  description: The fencing token. It is larger than that of every holder of the same place before. It is 0 in check mode.
+  returned: with O(state=held)
   type: int
   sample: 4711
 holders:
@@ -137,18 +139,11 @@ def main() -> None:
     run(
         _locks.semaphore,
         {
+            **_locks.OPTIONS,
             "prefix": {"type": "str", "required": True},
             "limit": {"type": "int", "required": True},
-            "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
-            "session": {"type": "str"},
-            "holder": {"type": "str"},
-            "value": {"type": "str"},
-            "wait": {"type": "str", "default": "5m"},
-            "ttl": {"type": "str", "default": "10m"},
-            "node": {"type": "str"},
         },
-        mutually_exclusive=[("session", "holder")],
-        required_if=[("state", "released", ("session", "holder"), True)],
+        **_locks.CONSTRAINTS,
     )
 
 

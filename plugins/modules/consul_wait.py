@@ -94,26 +94,26 @@ EXAMPLES = r"""
 
 - name: Wait until two instances of the new version are passing
   uwsgi.consul.consul_wait:
-    service: my-app
+    service: checkout
     tags: [v2]
     count: 2
     wait_timeout: 10m
 
 - name: Wait until no instance of the old version is registered
   uwsgi.consul.consul_wait:
-    service: my-app
+    service: checkout
     tags: [v1]
     status: any
     state: absent
 
 - name: Wait until a migration says that it is done
   uwsgi.consul.consul_wait:
-    key: my-app/schema
+    key: checkout/schema
     value: "42"
 
 - name: Wait until a node is back
   uwsgi.consul.consul_wait:
-    node: "{{ node }}"
+    node: node1
 """
 
 RETURN = r"""

@@ -14,6 +14,7 @@ from typing import Any, Dict, List
 
 from . import arguments
 from .bound import Bound, read
+from .errors import ServerError
 from .protocol import duration, seconds
 
 BEHAVIORS = ("release", "delete")
@@ -57,7 +58,15 @@ class Sessions(Bound):
         seconds, or texts such as `1m30s`. Raises `ConsulError`.
         """
         body = terms(name, node, checks, node_checks, service_checks, lock_delay, ttl, behavior)
-        return str(read(self._ask("PUT", "/v1/session/create", body=body), lambda data: data["ID"]))
+        try:
+            answer = self._ask("PUT", "/v1/session/create", body=body)
+        except ServerError as error:
+            if "Missing node registration" in error.answer:
+                error.advice = (
+                    "A session belongs to a node of its datacenter, the agent's own unless node is given: give the name of one there"
+                )
+            raise
+        return str(read(answer, lambda data: data["ID"]))
 
     def destroy(self, session_id: str) -> None:
         """Ends a session at once. What it still holds has its lock delay, as after any other end: release the keys before.

@@ -107,3 +107,18 @@ registered = []
     (entry,) = run.agent.get("/v1/health/service/database")
     assert (entry["Node"]["Address"], entry["Service"]["Port"]) == ("192.0.2.9", 5432)
     assert run.agent.get("/v1/agent/services") == {}
+
+
+def test_locks_of_sessions(run):
+    (code,) = blocks("ansible-locks.md")
+    assert run(code)["token"]
+    assert "Session" not in run.agent.get("/v1/kv/deploy/shop")[0]
+    assert run.agent.get("/v1/session/list") == []
+
+
+def test_waiting(run, capsys):
+    for number in range(3):
+        run.agent.put("/v1/agent/service/register", {"Name": "shop", "ID": f"shop-{number}", "Tags": ["v2"]})
+    (code,) = blocks("ansible-waiting.md")
+    assert run(code)["look"].fulfilled
+    assert "of service shop, 3 of 3 instances are passing" in capsys.readouterr().out

@@ -106,6 +106,16 @@ def test_others_are_kept_out_and_told_by_whom(module, fails):
     module("consul_lock", key="module-lock/others", session=held["session"], state="released")
 
 
+def test_a_whole_section_in_check_mode(module, fails, datacenters):
+    lock = {"key": "module-lock/check"}
+    session = module("consul_lock", check=True, **lock)["session"]
+    renewed = module("consul_lock", check=True, session=session, **lock)
+    assert (renewed["changed"], renewed["session"], renewed["token"]) == (False, "", 0)
+    assert module("consul_lock", check=True, session=session, state="released", **lock)["changed"]
+    assert "session: '' is no id" in module("consul_lock", session=session, **lock)["msg"]
+    assert "module-lock/check" not in datacenters.dc1.get("/v1/kv/?keys=1")
+
+
 def test_who_waits_gets_it_as_soon_as_it_is_released(module, api):
     lock = Lock("module-lock/wait", client=api)
     lock.acquire()

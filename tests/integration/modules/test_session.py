@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.sessions import Sessions
+
 
 def test_a_session_is_made_once_found_by_its_name_and_removed(ensure, keeps, module, datacenters):
     terms = {"name": "module-once", "ttl": "90s", "lock_delay": "1s", "behavior": "delete"}
@@ -36,6 +38,8 @@ def test_one_in_another_datacenter(ensure, module, datacenters):
     assert (made["node"], made["node_checks"]) == ("node2", [])
     assert module("consul_session_info", name="module-far")["sessions"] == []
     ensure("consul_session", name="module-far", state="absent", datacenter="dc2")
+    # The agent's own node is of dc1.
+    assert "give the name of one there" in module("consul_session", name="module-far", datacenter="dc2")["msg"]
 
 
 def test_other_terms_are_no_reason_to_end_its_locks(module, fails):
@@ -43,6 +47,28 @@ def test_other_terms_are_no_reason_to_end_its_locks(module, fails):
     message = fails("consul_session", name="module-terms", ttl="60s")
     assert "has ttl 30.0, and the task wants 60.0" in message
     assert "state=absent" in message
+
+
+def test_bad_terms_are_told_although_there_is_such_a_session(module, fails):
+    module("consul_session", name="module-judged", ttl="30s")
+    assert "ttl: '5s' is no duration" in fails("consul_session", name="module-judged", ttl="5s")
+    assert "name: 'a\\nb' is no name" in fails("consul_session_info", name="a\nb")
+
+
+def test_two_runs_at_once_make_one_session(module, datacenters, monkeypatch):
+    made = []
+    create = Sessions.create
+
+    def first_another(sessions, name, **terms):
+        """What another run does between this one's look and its creation."""
+        made.append(create(sessions, name, **terms))
+        return create(sessions, name, **terms)
+
+    monkeypatch.setattr(Sessions, "create", first_another)
+    result = module("consul_session", name="module-race", ttl="30s")
+    assert not result["changed"]
+    assert result["session"]["id"] == made[0]
+    assert [one["id"] for one in module("consul_session_info", name="module-race")["sessions"]] == made
 
 
 @pytest.mark.parametrize(

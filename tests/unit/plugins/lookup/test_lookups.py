@@ -360,3 +360,41 @@ def test_names(run):
 def test_options_that_do_not_fit_together(run, options, expected):
     with pytest.raises(AnsibleLookupError, match=expected):
         run("consul_kv", ["f"], JSON, **options)
+
+
+def session(number, name, node="web1"):
+    return {
+        "ID": f"00000000-0000-0000-0000-00000000000{number}",
+        "Name": name,
+        "Node": node,
+        "LockDelay": 0,
+        "Behavior": "release",
+        "CreateIndex": number,
+        "ModifyIndex": number,
+    }
+
+
+SESSIONS = {"/v1/session/list": [session(2, "b"), session(1, "a"), session(3, "b")], "/v1/session/node/web1": [session(1, "a")]}
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "numbers"),
+    [
+        ([], {}, [1, 2, 3]),
+        (["b"], {}, [2, 3]),
+        (["b", session(1, "")["ID"], "a", "b"], {}, [2, 3, 1]),
+        (["none"], {}, []),
+        ([], {"node": "web1"}, [1]),
+        (["b"], {"node": "web1"}, []),
+    ],
+)
+def test_sessions(run, terms, options, numbers):
+    found, asked = run("consul_session", terms, SESSIONS, **options)
+    assert [one["create_index"] for one in found] == numbers
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("terms", [["a", "none"], ["a\nb"]])
+def test_a_session_that_can_not_be_had(run, terms):
+    with pytest.raises(AnsibleLookupError, match=r"no session none|is no name"):
+        run("consul_session", terms, SESSIONS, fail_on_missing=True)
