@@ -180,6 +180,7 @@ def test_a_binding_rule_is_known_by_its_description(ensure, keeps, fails, module
             {"auth_method": "a", "description": "x", "datacenter": "dc2"},
             "in the datacenter of the agent that is asked, dc1",
         ),
+        ("binding_rule", {"auth_method": "a", "description": ""}, "description: '' is no name"),
         ("binding_rule", {"id": "x"}, "id: 'x' is no id"),
         ("binding_rule", {"auth_method": "acl-none", "description": "a"}, "bind_type: is required"),
     ],
