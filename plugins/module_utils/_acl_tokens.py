@@ -70,9 +70,12 @@ def bootstrap(task: Task) -> Change:
             return Change({"bootstrapped": True}, {"bootstrapped": True, "secret_file": file.path})
         return Change({"bootstrapped": True}, {"bootstrapped": True})
     change = Change({"bootstrapped": False}, {"bootstrapped": True, **({"secret_file": file.path} if file else {})})
+    lost = asked is None and file is None and not params["return_secret"]
+    if (lost or task.check_mode) and tokens.bootstrapped():
+        raise acl.already_bootstrapped()
+    if lost:
+        raise InvalidValueError("secret_file: give this, bootstrap_secret or return_secret, or the secret of the first token would be lost")
     if task.check_mode:
-        if tokens.bootstrapped():
-            raise acl.already_bootstrapped()
         return change
     made = _stored_first(file, stored, asked or stored, tokens.bootstrap)
     task.results["token"] = {**_public(made), **({"secret_id": made["secret_id"]} if params["return_secret"] else {})}
