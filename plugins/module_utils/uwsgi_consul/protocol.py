@@ -44,7 +44,7 @@ class Request:
 
     method: str
     target: str
-    body: bytes | None
+    body: bytes | memoryview | None
     token: str | None = field(repr=False)
     idempotent: bool
     hold: float
@@ -123,7 +123,7 @@ def build_request(
     method: str,
     path: str,
     params: Sequence[tuple[str, Any]] = (),
-    body: bytes | str | None = None,
+    body: bytes | str | memoryview | None = None,
     token: str | None = None,
     consistency: str | None = None,
     idempotent: bool | None = None,
@@ -147,7 +147,8 @@ def build_request(
         if settings.datacenter and "dc" not in names:
             query.append(("dc", settings.datacenter))
         consistency = check_consistency(consistency) or settings.consistency
-        if method == "GET" and consistency != "default" and not names & {"consistent", "stale", "cached"}:
+        reads = method == "GET" or (path == "/v1/txn" and idempotent)
+        if reads and consistency != "default" and not names & {"consistent", "stale", "cached"}:
             query.append((consistency, "1"))
     return Request(
         method=method,
@@ -179,8 +180,8 @@ def _encode(query: Sequence[tuple[str, Any]]) -> str:
         raise InvalidValueError(f"params: {arguments.shown(query)} can't be written into a URL") from None
 
 
-def _body(given: bytes | str | None) -> bytes | None:
-    if given is None or isinstance(given, bytes):
+def _body(given: bytes | str | memoryview | None) -> bytes | memoryview | None:
+    if given is None or isinstance(given, (bytes, memoryview)):
         return given
     return arguments.text(given, "body", _LARGEST_BODY).encode()
 
