@@ -85,6 +85,8 @@ def manage_binding_rule(task: Task) -> Change:
     rules, params = BindingRules(task.api), task.params
     given = task.given("auth_method", "bind_type", "bind_name", "description", "selector", "bind_vars")
     acl.binding_rule_terms(**{"auth_method": "any", "bind_type": "service", "bind_name": "any", **given})
+    if params["id"] is None:
+        arguments.name(params["description"], "description")
     rules.check_datacenter("a binding rule")
     found = rules.get(params["id"]) if params["id"] is not None else _marked_rule(rules, params["auth_method"], params["description"])
     if params["state"] == "present":
@@ -174,12 +176,14 @@ def _ensure(task: Task, things: Any, result: str, found: Thing | None, wanted: T
     identity = found[key] if found is not None else ""
 
     def keep(made: Thing) -> Thing:
+        task.changed = True
         settle(task, lambda: things.get(made[key]), made)
         task.results[result] = made
         return comparable(made)
 
     def delete(_terms: Thing) -> None:
         things.delete(identity)
+        task.changed = True
         settle(task, lambda: things.get(identity), None)
 
     if task.params["state"] == "present" and found is not None:

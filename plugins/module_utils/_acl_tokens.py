@@ -70,9 +70,12 @@ def bootstrap(task: Task) -> Change:
             return Change({"bootstrapped": True}, {"bootstrapped": True, "secret_file": file.path})
         return Change({"bootstrapped": True}, {"bootstrapped": True})
     change = Change({"bootstrapped": False}, {"bootstrapped": True, **({"secret_file": file.path} if file else {})})
+    lost = asked is None and file is None and not params["return_secret"]
+    if (lost or task.check_mode) and tokens.bootstrapped():
+        raise acl.already_bootstrapped()
+    if lost:
+        raise InvalidValueError("secret_file: give this, bootstrap_secret or return_secret, or the secret of the first token would be lost")
     if task.check_mode:
-        if tokens.bootstrapped():
-            raise acl.already_bootstrapped()
         return change
     made = _stored_first(file, stored, asked or stored, tokens.bootstrap)
     task.results["token"] = {**_public(made), **({"secret_id": made["secret_id"]} if params["return_secret"] else {})}
@@ -116,10 +119,8 @@ class _Token:
         )
         if self._file is None:
             return change
-        if known is not None and known != self._stored:
-            self._task.changed = change.changed and not self._task.check_mode
-            if not self._task.check_mode:
-                self._file.write(known)
+        if known is not None and known != self._stored and not self._task.check_mode:
+            self._file.write(known)
         before = None if change.before is None else {**change.before, "secret_file": self._file.path if self._stored == known else None}
         return Change(before, {**change.after, "secret_file": self._file.path})
 
@@ -136,8 +137,9 @@ class _Token:
         if by_secret is not None:
             return by_secret
         description = self._task.params["description"]
-        if not description:
+        if description is None or ((self._secret or self._file) and not description):
             return None
+        arguments.name(description, "description")
         found = [one for one in self._tokens.list() if one["description"] == description]
         if len(found) > 1:
             raise _acl.several("tokens", description, [one["accessor_id"] for one in found], "accessor_id or secret_file")
@@ -193,6 +195,7 @@ class _Token:
 
     def _update(self, accessor_id: str, terms: Thing) -> Thing:
         made = self._tokens.update(accessor_id, **terms)
+        self._task.changed = True
         self._settled(made)
         self._task.results["token"] = _public(made)
         return _compared(made)

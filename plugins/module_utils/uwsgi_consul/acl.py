@@ -698,7 +698,8 @@ def _templated_policy(value: Any) -> Thing:
     datacenters = _datacenters(fields.get("datacenters") or (), f"{what} datacenters")
     return {
         "TemplateName": arguments.name(fields.get("template_name"), f"{what} template_name"),
-        **({"TemplateVariables": variables} if variables else {}),
+        # Without any, the servers of every datacenter that follows the primary one crash (seen with Consul 1.22).
+        "TemplateVariables": variables,
         **({"Datacenters": datacenters} if datacenters else {}),
     }
 

@@ -28,7 +28,17 @@ PLUGINS = sorted(
     for path in (ROOT / "plugins" / folder).glob("*.py")
     if path.stem != "__init__"
 )
+# Whoever asks without a token may do everything there.
+_MANAGEMENT = "8d9c1f5e-3c1b-4a52-9f0e-5b8f0d6a7c11"
 OWN_AGENT: dict[str, dict[str, Any]] = {
+    "consul_acl_bootstrap": {"acl": {"enabled": True, "default_policy": "allow"}},
+    "consul_agent_token": {
+        "acl": {
+            "enabled": True,
+            "default_policy": "deny",
+            "tokens": {"initial_management": _MANAGEMENT, "default": _MANAGEMENT, "agent": _MANAGEMENT},
+        }
+    },
     "consul_keyring": {"encrypt": "cGl9SWd8VEnUYUx0gnSqV6LkVzNcTl8GZqzXEoyJ3SE="},
     "consul_maintenance": {},
     "consul_operator_raft": {},

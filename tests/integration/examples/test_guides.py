@@ -31,7 +31,7 @@ PAGES = [
     ROOT / "docs/guide/lookups.md",
     *sorted((ROOT / "docs/guide").glob("ansible-*.md")),
 ]
-OWN_AGENT: dict[str, dict[str, Any]] = {}
+OWN_AGENT: dict[str, dict[str, Any]] = {"ansible-acls": {"acl": {"enabled": True, "default_policy": "allow"}}}
 
 _BLOCK = re.compile(r"^( *)```yaml\n(.*?)^\1```$", re.M | re.S)
 _FILE = re.compile(r"# file: (\S+)\n")

@@ -67,6 +67,15 @@ def test_a_role_with_policies_by_name_is_not_changed_for_ever(ensure, keeps, mod
     ensure("consul_acl_role", name="acl-role", state="absent")
 
 
+def test_a_template_without_variables_crashes_no_server(ensure, datacenters):
+    """As it would where Consul is asked without any: the other datacenter's server reads them as soon as it follows."""
+    ensure("consul_acl_role", name="acl-template", templated_policies=[{"template_name": "builtin/dns"}], datacenter="dc2")
+    ensure("consul_acl_token", description="acl template", templated_policies=[{"template_name": "builtin/dns"}], datacenter="dc2")
+    ensure("consul_acl_token", description="acl template", state="absent", datacenter="dc2")
+    ensure("consul_acl_role", name="acl-template", state="absent", datacenter="dc2")
+    assert datacenters.dc2.process.poll() is None
+
+
 def test_a_policy_that_is_missing_is_named(module):
     failed = module("consul_acl_role", name="acl-none", policies=["acl-missing"])
     assert 'No such ACL policy with name "acl-missing"' in failed["msg"]
@@ -180,6 +189,7 @@ def test_a_binding_rule_is_known_by_its_description(ensure, keeps, fails, module
             {"auth_method": "a", "description": "x", "datacenter": "dc2"},
             "in the datacenter of the agent that is asked, dc1",
         ),
+        ("binding_rule", {"auth_method": "a", "description": ""}, "description: '' is no name"),
         ("binding_rule", {"id": "x"}, "id: 'x' is no id"),
         ("binding_rule", {"auth_method": "acl-none", "description": "a"}, "bind_type: is required"),
     ],

@@ -50,11 +50,12 @@ def test_bootstrap_stores_its_secret_first(unbootstrapped, ensure, keeps, module
     ensure("consul_acl_bootstrap", bootstrap_secret=secret, secret_file=str(file), **agent)
 
 
-def test_a_lost_token(consul_agents, module, file, tmp_path):
+def test_a_lost_token(consul_agents, module, fails, file, tmp_path):
     agent = consul_agents(NEW, persistent=True)
+    assert "the secret of the first token would be lost" in fails("consul_acl_bootstrap", **of(agent))
     made = module("consul_acl_bootstrap", return_secret=True, **of(agent))
     assert agent.get("/v1/acl/token/self", token=made["token"]["secret_id"])
-    for params in ({}, {"secret_file": str(file)}, {"bootstrap_secret": str(uuid.uuid4())}, {"token": str(uuid.uuid4())}):
+    for params in ({}, {"token": str(uuid.uuid4())}, {"bootstrap_secret": str(uuid.uuid4())}, {"secret_file": str(file)}):
         for check in (True, False):
             failed = module("consul_acl_bootstrap", check=check, **{**of(agent), **params})
             assert "ACLs were bootstrapped before" in failed["msg"]

@@ -200,6 +200,18 @@ def test_a_local_token_is_made_where_the_agent_is(ensure, module, fails, file, d
     ensure("consul_acl_token", secret_file=str(file), state="absent", **near)
 
 
+def test_what_may_be_done_without_a_token(ensure, module, consul_agents):
+    """The anonymous token has an accessor ID that everybody knows."""
+    secret = str(uuid.uuid4())
+    agent = consul_agents({"acl": {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": secret}}}, token=secret)
+    options = {"agents": [agent.address], "token": secret, "accessor_id": "00000000-0000-0000-0000-000000000002"}
+    module("consul_acl_policy", name="anonymous", rules='node_prefix "" { policy = "read" }', agents=[agent.address], token=secret)
+    ensure("consul_acl_token", policies=["anonymous"], **options)
+    ensure("consul_acl_token", policies=[], **options)
+    failed = module("consul_acl_token", state="absent", **options)
+    assert "not permitted on the anonymous token" in failed["msg"]
+
+
 def test_tokens_are_found(module, keeps):
     module("consul_acl_policy", name="acl-find")
     module("consul_acl_role", name="acl-find")
@@ -226,6 +238,7 @@ def test_tokens_are_found(module, keeps):
     ("params", "expected"),
     [
         ({}, "one of the following is required: description, accessor_id, secret_id, secret_file"),
+        ({"description": ""}, "description: '' is no name"),
         ({"accessor_id": "x"}, "accessor_id: 'x' is no id"),
         ({"secret_id": "x"}, "secret_id: is no UUID"),
         ({"description": "x", "expiration_ttl": "10s"}, "expiration_ttl: '10s' is no duration from 60"),

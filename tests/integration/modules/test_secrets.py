@@ -34,53 +34,56 @@ VALUES: dict[str, Any] = {
 
 @pytest.fixture
 def play(tmp_path, datacenters):
-    """Runs tasks at -vvv with a real Ansible, and gives all that it prints.
+    """Runs modules at -vvv with a real Ansible, and gives all that it prints.
 
-    Secrets are given as variables, for Ansible shows the lines of a playbook where a task fails.
+    Each is a host of its own, so that they run side by side. Secrets are given as variables, for Ansible shows the lines of
+    a playbook where a task fails.
     """
 
-    def run(tasks: list[dict[str, Any]], environment: dict[str, str], **secrets: str) -> str:
-        playbook, variables = tmp_path / "secrets.yml", tmp_path / "variables.json"
-        variables.write_text(json.dumps(secrets))
-        playbook.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "ignore_errors": True, "tasks": tasks}]))
+    def run(calls: list[tuple[str, dict[str, Any]]], check: bool, **secrets: str) -> str:
+        hosts = {f"{index}-{name}": {"module": f"uwsgi.consul.{name}", "options": options} for index, (name, options) in enumerate(calls)}
+        everywhere = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        task = {"name": "Each", "action": "{{ module }}", "args": "{{ options }}"}
+        for file, content in {
+            "hosts.json": {"all": {"hosts": hosts, "vars": everywhere}},
+            "variables.json": secrets,
+            "secrets.yml": [{"hosts": "all", "gather_facts": False, "ignore_errors": True, "check_mode": check, "tasks": [task]}],
+        }.items():
+            (tmp_path / file).write_text(json.dumps(content))
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("CONSUL_", "ANSIBLE_"))}
         own = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"}
+        command = ["-vvv", "--diff", "--forks", str(os.cpu_count() or 2), "-i", "hosts.json", "-e", "@variables.json", "secrets.yml"]
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), "-vvv", "--diff", "-e", f"@{variables}", str(playbook)],
+            [str(Path(sys.executable).with_name("ansible-playbook")), *command],
             cwd=tmp_path,
-            env={**inherited, **own, "ANSIBLE_PYTHON_INTERPRETER": sys.executable, **environment},
+            env={**inherited, **own, **datacenters.environment()},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
         )
         printed = done.stdout + done.stderr
         assert done.returncode == 0, printed[-6000:]
-        assert printed.count("\nTASK [") == len(tasks), printed[-6000:]
-        # Else nothing was tried that could show one.
-        assert "module_args" in printed
+        # Each was run, and showed its options.
+        assert printed.count("module_args:") == len(calls), printed[-6000:]
         return printed
 
     return run
 
 
 def minimal(name: str) -> dict[str, Any]:
-    """A task of the module with the options that it requires."""
+    """The options that the module requires."""
     documentation = yaml.safe_load(import_module(f"ansible_collections.uwsgi.consul.plugins.modules.{name}").DOCUMENTATION)
     required = {option: said for option, said in documentation.get("options", {}).items() if said.get("required")}
     return {option: said["choices"][0] if "choices" in said else VALUES[said.get("type", "str")] for option, said in required.items()}
 
 
 def test_no_module_shows_the_token_that_it_asks_with(play, datacenters):
-    """Each once, in check mode, whether it succeeds or fails; the last one has it from the environment."""
-    assert MODULES
+    """Each once, in check mode, whether it succeeds or fails; every third one has the token from the environment."""
     wrong = str(uuid.uuid4())
-    tasks = [
-        {f"uwsgi.consul.{name}": {**minimal(name), "token": ("{{ good }}", "{{ wrong }}")[index % 2]}, "name": name, "check_mode": True}
-        for index, name in enumerate(MODULES)
-    ]
-    tasks.append({"uwsgi.consul.consul_acl_policy": {"name": "secrets"}, "name": "environment"})
-    printed = play(tasks, datacenters.environment(), good=datacenters.token, wrong=wrong)
+    tokens = ({"token": "{{ good }}"}, {"token": "{{ wrong }}"}, {})
+    calls = [(name, {**minimal(name), **tokens[index % len(tokens)]}) for index, name in enumerate(MODULES)]
+    printed = play(calls, True, good=datacenters.token, wrong=wrong)
     for token in (datacenters.token, wrong):
         assert token not in printed, lines_with(token, printed)
 
@@ -89,30 +92,28 @@ def test_no_acl_module_shows_a_secret(play, module, datacenters, tmp_path):
     module("consul_acl_policy", name="acl-powerless")
     weak = module("consul_acl_token", description="acl powerless", policies=["acl-powerless"], return_secret=True)["token"]["secret_id"]
     given, other = str(uuid.uuid4()), str(uuid.uuid4())
-    file = tmp_path / "a.token"
+    old, new = tmp_path / "old.token", tmp_path / "new.token"
+    module("consul_acl_token", description="secrets old", secret_file=str(old))
+    known = old.read_text().strip()
     calls: list[tuple[str, dict[str, Any]]] = [
-        ("acl_token", {"description": "secrets file", "secret_file": str(file)}),
-        ("acl_token", {"description": "secrets file", "return_secret": True, "policies": ["global-management"]}),
-        ("acl_token", {"description": "secrets given", "secret_id": "{{ given }}", "return_secret": True}),
-        ("acl_token_info", {}),
-        ("acl_bootstrap", {"bootstrap_secret": "{{ given }}"}),
-        ("acl_bootstrap", {"secret_file": str(file)}),
-        ("agent_token", {"agent_recovery": "{{ other }}"}),
-        (
-            "acl_token",
-            {"description": "secrets given", "secret_id": "{{ other }}", "accessor_id": str(uuid.uuid4()), "policies": ["secrets none"]},
-        ),
-        ("acl_token", {"description": "secrets weak", "secret_id": "{{ other }}", "token": "{{ weak }}"}),
-        ("acl_auth_method", {"name": "secrets", "type": "jwt", "secret_config": {"OIDCClientSecret": "{{ other }}"}}),
+        ("consul_acl_token", {"description": "secrets new", "secret_file": str(new)}),
+        ("consul_acl_token", {"description": "secrets old", "return_secret": True, "policies": ["global-management"]}),
+        ("consul_acl_token", {"description": "secrets given", "secret_id": "{{ given }}", "return_secret": True}),
+        ("consul_acl_token", {"description": "secrets refused", "secret_id": "{{ other }}", "policies": ["secrets-none"]}),
+        ("consul_acl_token", {"description": "secrets weak", "secret_id": "{{ other }}", "token": "{{ weak }}"}),
+        ("consul_acl_token_info", {}),
+        ("consul_acl_bootstrap", {"bootstrap_secret": "{{ other }}"}),
+        ("consul_acl_bootstrap", {"secret_file": str(old)}),
+        ("consul_agent_token", {"agent_recovery": "{{ other }}"}),
+        ("consul_acl_auth_method", {"name": "secrets", "type": "jwt", "secret_config": {"OIDCClientSecret": "{{ other }}"}}),
     ]
-    tasks = [{f"uwsgi.consul.consul_{name}": options, "name": name} for name, options in calls]
     try:
-        printed = play(tasks, datacenters.environment(), given=given, other=other, weak=weak)
+        printed = play(calls, False, given=given, other=other, weak=weak)
     finally:
         datacenters.dc1.put("/v1/agent/token/agent_recovery", {"Token": ""})
     made = {one["Description"]: one["SecretID"] for one in datacenters.dc1.get("/v1/acl/tokens")}
-    assert file.read_text().strip() == made["secrets file"]
-    assert made["secrets given"] == given
+    assert new.read_text().strip() == made["secrets new"]
+    assert (made["secrets given"], made["secrets old"]) == (given, known)
     for secret in {given, other, weak, datacenters.token, *made.values()} - {"anonymous"}:
         assert secret not in printed, lines_with(secret, printed)
 
