@@ -81,7 +81,7 @@ def read_page(app: Any, docname: str, source: list[str]) -> None:
 
 def _expanded(text: str, pages: set[str]) -> str:
     """The index with each pattern as the pages that match it and were not named above."""
-    left = set(pages) - {"index"}
+    left = set(pages) - {"index", *re.findall(r"<(.+)>$", text, re.M)}
 
     def expand(match: re.Match[str]) -> str:
         found = sorted(page for page in fnmatch.filter(left, match[0]) if page.count("/") == match[0].count("/"))
@@ -96,6 +96,8 @@ def link_elsewhere(_app: Any, _env: Any, node: Any, content: Any) -> Any:
     target = node["reftarget"]
     plugin = _PLUGIN_ELSEWHERE.fullmatch(target)
     address = f"{ANSIBLE}/collections/{plugin[1]}/{plugin[2]}/{plugin[3]}.html" if plugin else _ELSEWHERE.get(target)
+    if node["reftype"] == "envvar" and target.startswith("ANSIBLE_"):
+        address = f"{_ELSEWHERE['ansible_configuration_settings']}#envvar-{target}"
     return nodes.reference("", "", content, internal=False, refuri=address) if address else None
 
 

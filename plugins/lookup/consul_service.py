@@ -191,6 +191,7 @@ from ansible.utils.display import Display
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import arguments, services
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.waiting import Waiting
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import address
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
@@ -222,25 +223,19 @@ class LookupModule(ConsulLookup):
         return arguments.integer(given, "min_instances")
 
     def _instances(self, api: Api, service: str, wait: float) -> list[dict[str, Any]]:
-        status, least = self.get_option("status"), self._least()
-        found = services.instances(
-            api,
-            service,
-            tags=self.get_option("tags"),
-            status=status,
-            near=self.get_option("near"),
-            filter=self.get_option("filter"),
-            warn=display.warning,
-            least=least,
-            wait=wait,
-        )
-        if len(found) < least:
-            kind = {"passing": "passing instance", "warning": "passing or warning instance", "any": "instance"}[status]
-            number = f"{len(found) or 'no'} {kind}{'s' if len(found) > 1 else ''} that match{'' if len(found) > 1 else 'es'}"
-            wanted = "" if least == 1 else f", and {least} are wanted"
-            waited = f" after {self._seconds():g} s" if self._seconds() else ""
-            raise NotFoundError(
-                f"service {service} has {number}{wanted}{waited}",
-                advice="Is it registered, is its check passing, and may the token see it (service:read, node:read)?",
-            )
-        return found
+        least = self._least()
+        # What waits also waits for an agent that is down at first.
+        if not least or not self._seconds():
+            found = self._found(api, service)
+            if len(found) >= least:
+                return found
+        terms = {name: self.get_option(name) for name in ("tags", "status", "filter")}
+        look = Waiting(api).service(service, least, **terms, wait=wait)
+        if not look.fulfilled:
+            waited = f", after {self._seconds():g} s" if self._seconds() else ""
+            raise NotFoundError(f"{look.said}{waited}", advice="May the token see all of them (service:read, node:read)?")
+        return self._found(api, service) if self.get_option("near") else list(look.found)
+
+    def _found(self, api: Api, service: str) -> list[dict[str, Any]]:
+        terms = {name: self.get_option(name) for name in ("tags", "status", "near", "filter")}
+        return services.instances(api, service, **terms, warn=display.warning)

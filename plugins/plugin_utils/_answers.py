@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from ansible import constants
@@ -43,23 +43,17 @@ class SharingApi(Api):
         method: str,
         path: str,
         params: Sequence[tuple[str, Any]] = (),
-        body: bytes | str | None = None,
-        *,
-        token: str | None = None,
-        consistency: str | None = None,
-        timeout: float | None = None,
-        idempotent: bool | None = None,
-        allow: Collection[int] = (),
+        body: bytes | str | memoryview | None = None,
+        **options: Any,
     ) -> Answer:
         def ask() -> Answer:
-            return super(SharingApi, self).request(
-                method, path, params, body, token=token, consistency=consistency, timeout=timeout, idempotent=idempotent, allow=allow
-            )
+            return super(SharingApi, self).request(method, path, params, body, **options)
 
-        newest = "consistent" in (consistency, self.settings.consistency) or "index" in dict(params)
-        if newest or not _reads(method, path, body):
+        newest = "consistent" in (options.get("consistency"), self.settings.consistency) or "index" in dict(params)
+        if newest or options.get("into") or not _reads(method, path, body):
             return ask()
-        question = [repr(self.settings), token or self.settings.current_token(), path, list(params), body, consistency, sorted(allow)]
+        token = options.get("token") or self.settings.current_token()
+        question = [repr(self.settings), token, path, list(params), body, sorted(options.items())]
         try:
             stream = _open(hashlib.sha256(repr(question).encode()).hexdigest())
         except OSError:
@@ -75,9 +69,9 @@ class SharingApi(Api):
         return answer
 
 
-def _reads(method: str, path: str, body: bytes | str | None) -> bool:
+def _reads(method: str, path: str, body: bytes | str | memoryview | None) -> bool:
     """Whether a request changes nothing: a GET, or a transaction that only gets keys."""
-    if method == "PUT" and path == "/v1/txn" and body:
+    if method == "PUT" and path == "/v1/txn" and isinstance(body, (bytes, str)):
         return all(operation.get("KV", {}).get("Verb", "").startswith("get") for operation in json.loads(body))
     return method == "GET"
 

@@ -71,7 +71,7 @@ def test_guide(page, datacenters, consul_agents, tmp_path):
         run_plays(tmp_path, [before, *runnable], environment, *inventory)
     for name, content in files.items():
         if "plugin" in (yaml.safe_load(content) or {}):
-            listed = run_command(tmp_path, environment, "ansible-inventory", "-i", name, "--list")
+            listed = run_command(tmp_path, {**environment, "HOME": str(tmp_path)}, "ansible-inventory", "-i", name, "--list")
             assert json.loads(listed)["_meta"]["hostvars"], f"{name} finds no host"
 
 

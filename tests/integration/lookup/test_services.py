@@ -116,7 +116,7 @@ def test_filters_and_formats(render, consul):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("fail_on_empty=true", f"service {WEB}-sick has no passing instance that matches. Is it registered"),
+        ("fail_on_empty=true", f"of service {WEB}-sick, 0 of 1 instances are passing, and 1 should be ({WEB}-sick of node1: critical)"),
         ("datacenter='dc9'", "500 No path to datacenter. Is the datacenter's name right"),
         ("filter='nonsense'", "Failed to create boolean expression evaluator"),
         ("datacentre='dc2'", "datacentre: no such option"),
@@ -139,6 +139,17 @@ def test_an_instance_that_comes_is_waited_for(render, consul):
     register.join()
     assert run.message == ["127.0.0.1:6001"]
     assert 4 < run.seconds < 30
+
+
+def test_an_agent_that_starts_is_waited_for(render, consul_agents):
+    agent = consul_agents()
+    agent.stop()
+    start = threading.Timer(4, agent.start)
+    start.start()
+    options = f"agents='{agent.address}', wait='1m', timeout=2, format='address:port'"
+    run = render(f"{{{{ query('uwsgi.consul.consul_service', 'consul', {options}) }}}}")
+    start.join()
+    assert run.message == [f"127.0.0.1:{agent.server_port}"]
 
 
 def test_services_are_found_by_tags_and_filters(render, consul):
