@@ -16,7 +16,8 @@ description:
   - An entry counts as changed when Consul would do something else with it. What Consul adds by itself does not count, nor does
     another spelling of a field, of a duration or of a protocol, an empty value, or the order of the sources of an intention.
   - Consul judges all entries of a task before the first is written, in check mode, too. What depends on other entries,
-    such as a router for a service whose protocol is not one of HTTP, it judges when it writes.
+    such as a router for a service whose protocol is not one of HTTP, it judges when it writes. So the token must be allowed to write
+    in check mode as well.
   - Consul keeps config entries in its primary datacenter, and copies them to the others. So this is where they are compared and
     written, whatever O(datacenter) is, unless the token may not ask which one that is (C(agent:read)).
 extends_documentation_fragment:

@@ -18,12 +18,15 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from . import arguments
 from .bound import Bound, read
 from .errors import BadRequestError, ConflictError, ConsulError, InvalidValueError, PermissionDeniedError, RequestError, ServerError
 from .protocol import duration
+
+if TYPE_CHECKING:
+    from .api import Api
 
 Entry = Dict[str, Any]
 # Within the class below, `list` is its method.
@@ -32,6 +35,9 @@ Pair = Tuple[Optional[Entry], Optional[Entry]]
 # (kind, name): what an entry is known by.
 Identity = Tuple[str, str]
 
+# Those of the oldest Consul that is supported, 1.8.
+_KNOWN_EVERYWHERE = {"service-defaults", "proxy-defaults", "service-router", "service-splitter", "service-resolver"}
+_KNOWN_EVERYWHERE |= {"ingress-gateway", "terminating-gateway"}
 # What there is one of is found without a name.
 _ONLY_NAMES = {"proxy-defaults": "global", "mesh": "mesh", "exported-services": "default"}
 # No entry ever has it, so a write on this condition is judged by the server and never done.
@@ -76,6 +82,10 @@ class ConfigEntries(Bound):
     indexes of their own. So whoever writes on a condition reads there: see `in_primary`.
     """
 
+    def __init__(self, client: Api | None = None, *, datacenter: str | None = None) -> None:
+        super().__init__(client, datacenter=datacenter)
+        self._known_kinds = set(_KNOWN_EVERYWHERE)
+
     def in_primary(self) -> ConfigEntries:
         """The entries of the primary datacenter; these here where the token may not ask which one that is (agent:read)."""
         try:
@@ -87,7 +97,9 @@ class ConfigEntries(Bound):
 
     def get(self, kind: str, name: str) -> Entry | None:
         """The entry, or `None` when there is none. Raises `ConsulError`; `UnknownKindError` for a kind that Consul does not know."""
-        answer = self._known(kind, lambda: self._ask("GET", _path(kind, name), allow=(404,)))
+        path = _path(kind, name)
+        self._refuse_unknown(kind)
+        answer = self._known(kind, lambda: self._ask("GET", path, allow=(404,)))
         found: Entry | None = None if answer.status == 404 else read(answer, plain)
         return found
 
@@ -98,6 +110,7 @@ class ConfigEntries(Bound):
         """
         path = f"/v1/config/{arguments.path_name(kind, 'kind')}"
         params = [] if filter in (None, "") else [("filter", arguments.text(filter, "filter"))]
+        self._refuse_unknown(kind)
         answer = self._known(kind, lambda: self._ask("GET", path, params))
         if params:
             self._refuse_ignored_filter(path)
@@ -194,13 +207,22 @@ class ConfigEntries(Bound):
                 advice="Is it misspelt, or of a newer Consul, or of its enterprise edition?",
             ) from None
 
+    def _refuse_unknown(self, kind: str) -> None:
+        """Raises for a kind that the agent does not know. Its servers' answer to a read would be taken for trouble that may pass."""
+        if kind in self._known_kinds:
+            return
+        try:
+            # The agent itself refuses this, by the kind or else by the field, and hands nothing on to its servers.
+            self._known(kind, lambda: self._ask("PUT", "/v1/config", body={"Kind": kind, "NoFieldOfAnyKind": ""}))
+        except BadRequestError:
+            self._known_kinds.add(kind)
+
     def _refuse_ignored_filter(self, path: str) -> None:
         """Raises when the server ignores filters, as older ones do without a word: it would not refuse one that can't be right."""
         try:
-            self._ask("GET", path, [("filter", "(")])
-        except ServerError:
-            return
-        except BadRequestError:
+            # That it fails is no trouble that may pass, so it is asked once.
+            self._ask("GET", path, [("filter", "(")], idempotent=False)
+        except (ServerError, BadRequestError):
             return
         raise InvalidValueError("filter: this Consul has no filters for config entries", advice="Leave it out, or ask a newer Consul")
 

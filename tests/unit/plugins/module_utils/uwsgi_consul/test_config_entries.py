@@ -217,11 +217,19 @@ def test_the_primary_datacenter_is_asked_for(make, reply):
 
 
 def test_what_consul_does_not_know(make, reply):
-    entries, _agent = make(reply("invalid config entry kind: a", 500), reply("Request decoding failed: invalid config entry kind: a", 400))
+    refused = reply("Request decoding failed: invalid config entry kind: a", 400)
+    entries, agent = make(refused, refused, reply("invalid config entry kind: service-router", 500))
     with pytest.raises(UnknownKindError, match="kind: 'a' is no kind of config entry that Consul knows"):
         entries.get("a", "b")
+    # The agent said so, and its servers were not asked.
+    assert [(one.method, one.target) for one in agent.requests] == [("PUT", "/v1/config")]
     with pytest.raises(UnknownKindError, match="kind: 'a' is no kind"):
         entries.apply({"kind": "a", "name": "b"})
+    with pytest.raises(UnknownKindError, match="kind: 'service-router' is no kind"):
+        entries.list("service-router")
+    entries, agent = make(reply('invalid config key "NoFieldOfAnyKind"', 400), [], [])
+    assert entries.list("new-kind") == entries.list("new-kind") == []
+    assert [one.method for one in agent.requests] == ["PUT", "GET", "GET"]
     entries, _agent = make(
         reply('2 errors occurred:\n\t* invalid config key "B"\n\t* invalid config key "A[0].C"\n', 400), reply("no", 400)
     )
@@ -243,4 +251,4 @@ def test_a_filter_that_the_server_would_ignore_is_refused(make, reply):
 def test_an_answer_of_another_shape_is_a_bad_answer(make, answer):
     entries, _agent = make(answer)
     with pytest.raises(errors.BadAnswerError):
-        entries.list("a") if isinstance(answer, list) else entries.get("a", "b")
+        entries.list("service-router") if isinstance(answer, list) else entries.get("service-router", "b")
