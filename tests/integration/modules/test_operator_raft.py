@@ -26,7 +26,8 @@ def servers(consul_agents):
         "bootstrap_expect": 3,
         "retry_join": [f"127.0.0.1:{port}" for port in gossip],
         "retry_interval": "1s",
-        "autopilot": {"server_stabilization_time": "100ms"},
+        # It would remove the dead one before the module does.
+        "autopilot": {"server_stabilization_time": "100ms", "cleanup_dead_servers": False},
     }
 
     def start(number):
