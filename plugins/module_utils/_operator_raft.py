@@ -11,7 +11,7 @@ from typing import Any
 
 from ._module import Change, Task
 from .uwsgi_consul import arguments
-from .uwsgi_consul.errors import ConflictError, ConsulError, InvalidValueError, ServerError
+from .uwsgi_consul.errors import ConflictError, ConsulError, InvalidValueError, NoAgentError, ServerError
 from .uwsgi_consul.operator import Operator, Server, terms
 
 # For how many seconds a new leader is awaited.
@@ -99,23 +99,20 @@ def _transfer(task: Task, operator: Operator, successor: Server) -> None:
     """Makes the server the leader, and waits until it is. A leader that resigns breaks off what it was asked just then."""
     deadline = time.monotonic() + _ELECTION
     asked = False
-    leader = None
+    problem: ConsulError = ConsulError(f"leader: {successor['node']} does not lead {_ELECTION:g} s after it was asked to")
     while time.monotonic() < deadline:
         try:
             leader = _leader(operator.servers())
             if leader == successor["node"]:
-                task.changed = True
                 return
             if leader and not asked:
-                asked = True
                 operator.transfer_leadership(successor["id"])
-                task.changed = True
-        except ServerError as error:
-            if "cannot find peer" in error.answer:
-                raise
-            asked = False
-        time.sleep(0.1)
-    raise ConsulError(f"leader: {successor['node']} does not lead {_ELECTION:g} s after it was asked to, but {leader or 'no server'}")
+                asked = task.changed = True
+        except (NoAgentError, ServerError) as error:
+            # It may have been done all the same, or may be possible in a moment.
+            problem = error
+        time.sleep(0.2)
+    raise problem
 
 
 def _is(server: Server, name: str) -> bool:

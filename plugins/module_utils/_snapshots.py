@@ -28,20 +28,20 @@ def _verify(task: Task) -> None:
 def _save(task: Task) -> Change:
     max_age, timeout = task.params["max_age"], arguments.duration(task.params["transfer_timeout"], "transfer_timeout", 0.001, 86400)
     youngest = time.time() - arguments.duration(max_age, "max_age") if max_age is not None else None
-    path = check_target(task.params["path"])
+    path, snapshots = check_target(task.params["path"]), Snapshots(task.api)
     there = _there(task, path)
     if there and youngest is not None and os.path.getmtime(path) >= youngest:
         task.results["snapshot"] = there
         return Change(None, None)
     if not task.check_mode:
-        task.results["snapshot"] = Snapshots(task.api).save(path, timeout=timeout)
+        task.results["snapshot"] = snapshots.save(path, timeout=timeout)
     # What the servers will say in it is not known before.
     return Change(f"{path}: {_described(there)}\n", f"{path}: a new snapshot\n")
 
 
 def _restore(task: Task) -> Change:
     timeout = arguments.duration(task.params["transfer_timeout"], "transfer_timeout", 0.001, 86400)
-    archive = verify(task.params["path"])
+    archive, snapshots = verify(task.params["path"]), Snapshots(task.api)
     target = task.params["datacenter"] or Datacenters(task.api).own()
     if task.params["confirm"] != target:
         raise InvalidValueError(
@@ -49,7 +49,7 @@ def _restore(task: Task) -> Change:
             advice="Look again at what the task would do, and where",
         )
     if not task.check_mode:
-        Snapshots(task.api).restore(task.params["path"], timeout=timeout)
+        snapshots.restore(task.params["path"], timeout=timeout)
     task.results["snapshot"] = archive
     return Change(f"{target}: what its servers hold\n", f"{target}: {_described(archive)}\n")
 

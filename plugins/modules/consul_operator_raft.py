@@ -46,7 +46,7 @@ options:
     type: dict
     suboptions:
       cleanup_dead_servers:
-        description: Whether dead servers are removed when a new one joins.
+        description: Whether servers that died are removed by themselves, when a new one joins or while enough others are left.
         type: bool
       last_contact_threshold:
         description: A server that did not hear from the leader for that long is unhealthy, such as V(200ms).

@@ -27,15 +27,16 @@ def gossip(consul_agents):
     # A -dev agent is a server, whatever its configuration says.
     client = consul_agents({**join, "bootstrap": False}, node="client", persistent=True)
     far = consul_agents({"encrypt": key, "retry_join_wan": [f"127.0.0.1:{server.serf_wan_port}"]}, node="far", datacenter="dc2")
+    joined = [("dc1", False, 2), ("dc1", True, 2), ("dc2", False, 1)]
+    until(lambda: sorted((ring["Datacenter"], ring["WAN"], ring["NumNodes"]) for ring in server.get("/v1/operator/keyring")) == joined)
+    return [server, client, far], key, {"agents": [client.address], "token": None}
+
+
+def until(condition):
     deadline = time.monotonic() + 60
-    while sorted((ring["Datacenter"], ring["WAN"], ring["NumNodes"]) for ring in server.get("/v1/operator/keyring")) != [
-        ("dc1", False, 2),
-        ("dc1", True, 2),
-        ("dc2", False, 1),
-    ]:
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    return [server, client, far], key, {"agents": [client.address], "token": None}
 
 
 def held(agents):
@@ -58,8 +59,7 @@ def test_a_rotation(ensure, keeps, module, fails, gossip):
     for key in (old, new):
         assert key not in json.dumps(done | {"invocation": None})
     # All agents still hear each other.
-    assert {one["Status"] for one in agents[0].get("/v1/agent/members")} == {1}
-    assert {one["Status"] for one in agents[0].get("/v1/agent/members?wan=1")} == {1}
+    until(lambda: {one["Status"] for pool in ("", "?wan=1") for one in agents[0].get(f"/v1/agent/members{pool}")} == {1})
 
     # In steps, and an old one is refused while it is in use.
     ensure("consul_keyring", keys=[old], **options)

@@ -114,6 +114,7 @@ def test_a_good_file_outlives_a_failure(module, datacenters, tmp_path):
         ({"path": "/nowhere/x", "state": "verified"}, "path: /nowhere/x can't be read: No such file"),
         ({"path": "/nowhere/x", "state": "restored", "confirm": "dc1"}, "path: /nowhere/x can't be read"),
         ({"path": "/nowhere/x", "state": "restored"}, "confirm"),
+        ({"path": "/x", "agents": ["http://a b"]}, "agents: 'http://a b' is no address"),
         ({}, "missing required arguments: path"),
     ],
 )
