@@ -52,7 +52,7 @@ def test_operations(run):
     upstreams = [{"DestinationName": "db", "LocalBindPort": 9191}]
     sidecar = {"SidecarService": {"Proxy": {"Upstreams": upstreams}}}
     run.agent.put("/v1/agent/service/register", {"Name": "shop", "ID": "shop-1", "Port": 80, "Connect": sidecar})
-    maintenance, events, sweeper, told, mesh, sessions, registry, operator = blocks("operations.md")
+    maintenance, events, sweeper, told, mesh, overview, sessions, registry, operator = blocks("operations.md")
     assert list(run(maintenance)["maintenance"].state()["services"]) == ["shop-1"]
     # Following has no end.
     run(events.partition("for event")[0])
@@ -60,6 +60,7 @@ def test_operations(run):
     run("from uwsgi_consul import Sweeper\n" + told)
     scope = run(mesh)
     assert (scope["host"], scope["port"]) == ("127.0.0.1", 9191)
+    run(overview.replace("dc2", "dc1"))
     assert uwsgi_consul.Sessions().info(run(sessions)["session"]) is None
     assert run(registry)["registry"].checks()["backup"]["output"] == "12 GB in 40 minutes"
     assert run(operator)["datacenter"]["leader"] == "node1"
