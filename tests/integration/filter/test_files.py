@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -17,7 +18,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 from integration.plugin.conftest import PYPI_VERSIONS, debian_binary, pypi_binary
 
 from ansible_collections.uwsgi.consul.plugins.filter.consul_upstreams import consul_upstreams
@@ -111,19 +111,13 @@ def test_the_templates_of_the_guide(consul, tmp_path):
         consul.put("/v1/agent/service/register", registration | {"Check": check})
     first, _failing, refusing, proxied = re.findall(r"```jinja\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     refusing += "    {{ server }}\n{% endfor %}\n"
-    tasks = []
+    message = {}
     for name, service, text in (("nginx", "templates", first), ("none", "no-such-service", refusing), ("haproxy", "templates", proxied)):
         assert "'shop'" in text
         (tmp_path / f"{name}.j2").write_text(text.replace("'shop'", f"'{service}'"))
-        tasks.append({"ansible.builtin.template": {"src": f"{name}.j2", "dest": f"{tmp_path}/{name}", "mode": "0644"}})
-    playbook = tmp_path / "play.yml"
-    playbook.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        message[name] = f"{{{{ lookup('ansible.builtin.template', '{tmp_path}/{name}.j2') }}}}"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-    environ |= {
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "CONSUL_HTTP_ADDR": consul.address,
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-    }
+    environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "CONSUL_HTTP_ADDR": consul.address, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 
     def statuses():
         return sorted(entry["Checks"][-1]["Status"] for entry in consul.get("/v1/health/service/templates"))
@@ -133,18 +127,19 @@ def test_the_templates_of_the_guide(consul, tmp_path):
     while statuses() != ["passing", "warning"]:
         assert time.monotonic() < deadline, statuses()
         time.sleep(0.05)
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(playbook)]
+    arguments = ["localhost", "-m", "ansible.builtin.debug", "-a", json.dumps({"msg": message})]
+    command = [str(Path(sys.executable).with_name("ansible")), *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    written = json.loads(done.stdout.partition("=> ")[2])["msg"]
     for service in ("templates-1", "templates-2"):
         consul.put(f"/v1/agent/service/deregister/{service}")
-    text = (tmp_path / "nginx").read_text()
-    assert re.findall(r" +server .*", text) == ["    server 127.0.0.1:2001 weight=10;", "    server 127.0.0.1:2002 weight=1;"]
-    done = nginx(tmp_path, f"{text} server {{ location / {{ proxy_pass http://shop; }} }}")
+    assert re.findall(r" +server .*", written["nginx"]) == ["    server 127.0.0.1:2001 weight=10;", "    server 127.0.0.1:2002 weight=1;"]
+    done = nginx(tmp_path, f"{written['nginx']} server {{ location / {{ proxy_pass http://shop; }} }}")
     assert done.returncode == 0, done.stderr
-    done = nginx(tmp_path, upstream((tmp_path / "none").read_text()))
+    done = nginx(tmp_path, upstream(written["none"]))
     assert done.returncode == 0, done.stderr
-    done = haproxy(tmp_path, (tmp_path / "haproxy").read_text())
+    done = haproxy(tmp_path, written["haproxy"])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
