@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: The uwsgi.consul authors (@uwsgi)
 description:
   - Makes a line of configuration of each instance that may get requests, in the order of the input, which is stable for
-    P(uwsgi.consul.consul_service#lookup).
+    P(uwsgi.consul.consul_service#lookup). An instance that is found twice is one line.
   - An instance that is warning has the weight that it was registered with for that state, one that is passing the other. Those whose
     weight is 0 are left out, and those that are critical or in maintenance always are.
   - What an instance says of itself can't become more than an address, a port, a weight and a name. An address that is none, or a

@@ -110,7 +110,8 @@ options:
         not kept.
 notes:
   - Options of the connection may be templates, such as V({{ lookup('ansible.builtin.env', 'TOKEN'\) }}).
-  - The token needs C(node:read) and C(service:read). Consul leaves out what it may not see. A warning says so.
+  - The token needs C(node:read) and C(service:read). Consul leaves out what it may not see. From Consul 1.11 on a
+    warning says so.
   - The endpoint that is asked is C(/v1/internal/ui/nodes), that of Consul's own user interface, which answers also where the
     interface is switched off. The documented endpoints take a request for each node or each service.
 seealso:

@@ -58,16 +58,19 @@ def servers(instances: Any) -> list[Server]:
         raise InvalidValueError(
             f"{shown(instances)} is no list of instances", advice="Give what the lookup uwsgi.consul.consul_service returns"
         )
-    wanted = [(instance, weight) for instance, weight in map(_weighed, instances) if weight]
-    plain = Counter(_plain_name(instance) for instance, _weight in wanted)
-    found = []
-    for instance, weight in wanted:
+    # An instance that was found twice is one server.
+    wanted = {_identity(instance): (instance, weight) for instance, weight in map(_weighed, instances) if weight}
+    plain = Counter(_plain_name(instance) for instance, _weight in wanted.values())
+    found: dict[str, Server] = {}
+    for identity, (instance, weight) in wanted.items():
         name = _plain_name(instance)
         if plain[name] > 1:
             # What tells two apart may be gone from their plain names.
-            name = f"{name}-{zlib.crc32(repr([instance.get(key) for key in _NODE_AND_ID]).encode()):08x}"
-        found.append(Server(name, _address(instance), weight))
-    return found
+            name = f"{name}-{zlib.crc32(identity.encode()):08x}"
+        while name in found:
+            name += "_"
+        found[name] = Server(name, _address(instance), weight)
+    return list(found.values())
 
 
 def _weighed(instance: Any) -> tuple[Mapping[str, Any], int]:
@@ -107,6 +110,10 @@ def _is_ipv6(address: str) -> bool:
 
 def _where(instance: Mapping[str, Any]) -> str:
     return " on node ".join(shown(instance.get(key)) for key in ("id", "node"))
+
+
+def _identity(instance: Mapping[str, Any]) -> str:
+    return repr([instance.get(key) for key in ("datacenter", *_NODE_AND_ID, "address", "port")])
 
 
 def _plain_name(instance: Mapping[str, Any]) -> str:

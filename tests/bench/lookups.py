@@ -14,7 +14,7 @@ from .kit import Lab, median, say, scaled, spread, table, verdict
 from .traffic import CountingProxy
 
 ROOT = Path(__file__).parents[2]
-SERVICES, ROUNDS, REPEATED = 20, 7, 20
+SERVICES, ROUNDS, REPEATED = 20, 5, 5
 OURS = "lookup('uwsgi.consul.consul_service', service)"
 THEIRS = "lookup('ansible.builtin.url', 'http://%s/v1/health/service/' ~ service ~ '?passing=1', split_lines=false) | from_json"
 TEMPLATE = """upstream all {

@@ -14,7 +14,7 @@ Sources: https://developer.hashicorp.com/consul/api-docs/catalog#list-datacenter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import arguments
@@ -22,6 +22,8 @@ from .bound import Bound, read
 from .errors import InvalidValueError, ServerError
 from .protocol import Answer
 from .services import worst_status
+
+_ASKED_FOR_A_NAME = 3
 
 
 class Overview(Bound):
@@ -70,14 +72,18 @@ class Overview(Bound):
         found: list[dict[str, Any]] = read(answer, lambda _data: [_node(entry, datacenter) for entry in entries])
         return sorted(found, key=lambda node: str(node["name"]))
 
-    def _name_of_datacenter(self, entries: Iterable[dict[str, Any]], answer: Answer) -> str:
+    def _name_of_datacenter(self, entries: Sequence[dict[str, Any]], answer: Answer) -> str:
         """The datacenter that was asked; of the agent's own, any of its nodes knows the name."""
         asked = self.datacenter or self.client.settings.datacenter
-        first = next(iter(entries), None)
-        if asked or first is None:
+        if asked or not entries:
             return asked or ""
-        name = read(answer, lambda _data: arguments.path_name(first["Node"], "node"))
-        return str(read(self._ask("GET", f"/v1/catalog/node/{name}"), lambda data: data["Node"]["Datacenter"]))
+        # One may have gone in this moment; Consul then answers null.
+        for entry in entries[:_ASKED_FOR_A_NAME]:
+            node = read(answer, lambda _data, entry=entry: arguments.path_name(entry["Node"], "node"))  # type: ignore[misc]
+            name = read(self._ask("GET", f"/v1/catalog/node/{node}"), lambda data: data and data["Node"]["Datacenter"])
+            if name:
+                return str(name)
+        raise answer.bad("none of its nodes tells the name of its datacenter")
 
 
 def _node(entry: dict[str, Any], datacenter: str) -> dict[str, Any]:

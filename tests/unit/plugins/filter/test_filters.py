@@ -195,6 +195,22 @@ def test_names_for_haproxy_are_plain_and_unique_and_stay() -> None:
     assert [line.split()[1] for line in upstreams([instances[2], instances[1]], "haproxy")] == [names[2], names[1]]
 
 
+def test_an_instance_that_was_found_twice_is_one_server() -> None:
+    assert upstreams([instance(), instance("web2"), instance()], "plain") == ["10.0.0.1:2001 10"] * 2
+
+
+def test_instances_of_two_datacenters_may_have_one_name() -> None:
+    lines = upstreams([instance(datacenter="dc1"), instance(datacenter="dc2", address="10.2.0.1")], "haproxy")
+    assert len({line.split()[1] for line in lines}) == 2
+
+
+def test_a_name_that_is_made_to_be_anothers() -> None:
+    instances = [instance(id="a/1"), instance(id="a_1")]
+    made = upstreams(instances, "haproxy")[1].split()[1]
+    names = [line.split()[1] for line in upstreams([*instances, instance(id=made.partition("web1-")[2])], "haproxy")]
+    assert len(set(names)) == 3
+
+
 @pytest.mark.parametrize(("weights", "written"), [((65535, 1), ["256", "1"]), ((512, 256), ["256", "128"]), ((256, 1), ["256", "1"])])
 def test_haproxy_takes_small_weights_only(weights: tuple[int, int], written: list[str]) -> None:
     instances = [instance(f"n{weight}", weights={"passing": weight}) for weight in weights]

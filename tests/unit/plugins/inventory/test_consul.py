@@ -112,6 +112,18 @@ def parse(monkeypatch, tmp_path):
     return call
 
 
+def test_examples_and_guide_name_options_that_there_are():
+    guide = (Path(__file__).parents[4] / "docs/guide/ansible-inventory.md").read_text()
+    blocks = consul.EXAMPLES.split("---\n") + re.findall(r"```ini\n(.*?)```", guide, re.DOTALL)
+    table = guide.partition("## What you want")[2].partition("##")[0]
+    cells = [cell for row in table.splitlines() for cell in re.findall(r"`([a-z_]+: [^`]+)`", row)]
+    assert len(blocks) > 6
+    assert len(cells) > 10
+    known = set(load().option_definitions)
+    for text in [*blocks, *cells]:
+        assert set(yaml.safe_load(text)) <= known, text
+
+
 def groups(inventory):
     named = {name: sorted(host.name for host in group.hosts) for name, group in inventory.groups.items()}
     return {name: hosts for name, hosts in named.items() if name not in ("all", "ungrouped")}

@@ -41,6 +41,8 @@ def overview(fake_agent, reply):
 
     def make(data, datacenter="dc1", **answered):
         def answer(received):
+            if received.target.startswith("/v1/catalog/node/gone"):
+                return reply("null")
             if received.target.startswith("/v1/catalog/node/"):
                 return reply(json.dumps({"Node": {"Node": "a", "Datacenter": "home"}, "Services": {}}))
             return reply(data if isinstance(data, str) else json.dumps(data), **answered)
@@ -117,6 +119,16 @@ def test_the_agents_own_datacenter_is_named_by_one_of_its_nodes(overview):
     asked, agent = overview([node("a b"), node("c")], datacenter=None)
     assert {one["datacenter"] for one in asked.nodes()} == {"home"}
     assert [one.target for one in agent.requests] == [NODES, "/v1/catalog/node/a%20b"]
+
+
+def test_a_node_that_has_gone_meanwhile_does_not_know_it(overview):
+    asked, agent = overview([node("gone1"), node("gone2"), node("a")], datacenter=None)
+    assert {one["datacenter"] for one in asked.nodes()} == {"home"}
+    assert len(agent.requests) == 4
+    asked, agent = overview([node(f"gone{number}") for number in range(9)], datacenter=None)
+    with pytest.raises(BadAnswerError, match="none of its nodes tells the name of its datacenter"):
+        asked.nodes()
+    assert len(agent.requests) == 4
 
 
 def test_no_nodes_at_all(overview):
