@@ -66,7 +66,7 @@ def test_nothing_is_lost_when_many_write_at_once(datacenters):
 
     def write(letter):
         # In-process modules share standard output, so the library stands for them here.
-        api = Api(agents=[datacenters.dc1.address], token=datacenters.token)
+        api = Api(agents=[datacenters.dc1.address], token=datacenters.token, timeout=60)
         results.append(Intentions(api).ensure(f"intent-{letter}", "intent-busy", action="allow"))
 
     threads = [threading.Thread(target=write, args=(letter,)) for letter in letters]

@@ -32,7 +32,7 @@ def make(fake_agent, reply):
     def of(*answers, **options):
         left = [answer if isinstance(answer, bytes) else reply(json.dumps(answer)) for answer in answers]
         agent = fake_agent(lambda _received: left.pop(0) if left else None)
-        return ConfigEntries(Api(agents=[agent.address], timeout=1, **options)), agent
+        return ConfigEntries(Api(agents=[agent.address], timeout=2, **options)), agent
 
     return of
 
