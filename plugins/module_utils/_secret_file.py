@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 
 from .uwsgi_consul.acl import secret
+from .uwsgi_consul.arguments import shown
 from .uwsgi_consul.errors import InvalidValueError
 
 _LARGEST = 4096
@@ -21,6 +22,8 @@ class SecretFile:
     """The file that the option *what* names. Raises `InvalidValueError` for a place where there can be none."""
 
     def __init__(self, path: str, what: str) -> None:
+        if not path or "\0" in path:
+            raise InvalidValueError(f"{what}: {shown(path)} is no path of a file")
         self._what, self.path = what, os.path.realpath(path)
         directory = os.path.dirname(self.path)
         if os.path.isdir(self.path) or not os.access(directory, os.W_OK | os.X_OK):

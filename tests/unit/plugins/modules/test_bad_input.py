@@ -31,6 +31,13 @@ VALUES = {
 }
 # The least that each module must be given, so that it gets as far as the option under test.
 LEAST: dict[str, dict[str, object]] = {
+    "consul_acl_auth_method": {"name": "x", "type": "jwt"},
+    "consul_acl_binding_rule": {"auth_method": "x", "description": "y"},
+    "consul_acl_bootstrap": {"return_secret": True},
+    "consul_acl_policy": {"name": "x"},
+    "consul_acl_role": {"name": "x"},
+    "consul_acl_token": {"description": "x"},
+    "consul_agent_token": {"agent": "x"},
     "consul_check": {"id": "x", "ttl": "1h"},
     "consul_config_entry": {"kind": "service-defaults", "name": "x"},
     "consul_config_entry_info": {"kind": "service-defaults"},
