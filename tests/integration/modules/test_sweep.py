@@ -128,7 +128,7 @@ def test_services_and_nodes_are_found(module, keeps, fails, datacenters, consul_
 
     old = {"agents": [consul_oldest.address], "token": None}
     assert {"name": "consul", "tags": []} in keeps("consul_service_info", **old)["services"]
-    assert "can't filter the list of services" in fails("consul_service_info", filter='ServiceName == "x"', **old)
+    assert "can't filter its services" in fails("consul_service_info", filter='ServiceName == "x"', **old)
     assert keeps("consul_node_info", filter='Node == "node1"', **old)["nodes"][0]["status"] == "passing"
     assert keeps("consul_node_info", name="none", **old)["nodes"] == []
 
