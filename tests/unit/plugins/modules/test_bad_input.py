@@ -31,6 +31,8 @@ VALUES = {
 }
 # The least that each module must be given, so that it gets as far as the option under test.
 LEAST: dict[str, dict[str, object]] = {
+    "consul_kv": {"key": "a", "value": "b"},
+    "consul_kv_info": {"prefixes": ["a"], "names_only": True},
     "consul_check": {"id": "x", "ttl": "1h"},
     "consul_config_entry": {"kind": "service-defaults", "name": "x"},
     "consul_config_entry_info": {"kind": "service-defaults"},
