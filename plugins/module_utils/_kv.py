@@ -162,11 +162,11 @@ def _given(params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         return
     if params["purge"] and params["state"] == "absent":
         raise InvalidValueError(f"{form}: purge=true with state=absent deletes every key under prefix, so no key can be given")
-    common = {name: params[name] for name in ("value", "flags", "cas", "encoding")}
+    common = {"form": form, **{name: params[name] for name in ("value", "flags", "cas", "encoding")}}
     given = params[form]
     if form in ("tree", "file"):
         mapping = _loaded(given) if form == "file" else given
-        for key, value in keys.flat(_leaves(mapping, common["encoding"], form)).items():
+        for key, value in _flat(_leaves(mapping, common["encoding"], form), form).items():
             yield {**common, "key": key, "value": value}
     elif form == "values":
         for key, value in given.items():
@@ -181,7 +181,7 @@ def _given(params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _judged(above: str, given: Mapping[str, Any], state: str) -> Wanted:
     key, value = f"{above}{given['key']}", given["value"]
-    keys.path(key, "key")
+    keys.path(key, given["form"])
     if value is None and state == "present":
         raise InvalidValueError(f"value: is missing for {key!r}", advice="An empty one is ''; to read a key use consul_kv_info")
     flags, cas = given["flags"], given["cas"]
@@ -207,6 +207,13 @@ def _leaves(mapping: Any, encoding: str, what: str, above: str = "") -> Any:
         )
         for name, value in mapping.items()
     }
+
+
+def _flat(mapping: Mapping[str, Any], what: str) -> dict[str, bytes]:
+    try:
+        return keys.flat(mapping)
+    except InvalidValueError as error:
+        raise InvalidValueError(error.problem.replace("mapping: ", f"{what}: ", 1), advice=error.advice) from None
 
 
 def _loaded(path: str) -> Any:

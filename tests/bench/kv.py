@@ -35,9 +35,10 @@ def run(lab: Lab) -> None:
     place = lab.place("plays")
     say(f"community.general {peer.version()}")
     peer.play(place, [ours({"warm": "up"})], agent.address)
-    empty = median([peer.play(place, [EMPTY], agent.address).seconds for _ in range(ROUNDS)])
+    nothing = [peer.play(place, [EMPTY], agent.address) for _ in range(ROUNDS)]
+    empty, empty_processor = median([one.seconds for one in nothing]), median([one.processor for one in nothing])
     few, many, rounds = scaled(FEW, 2), scaled(MANY, 2), scaled(ROUNDS)
-    measured: dict[tuple[str, int], list[float]] = {}
+    measured: dict[tuple[str, int], list[peer.Play]] = {}
     for number in range(rounds):
         for count in (few, many):
             for moment in MOMENTS:
@@ -45,7 +46,7 @@ def run(lab: Lab) -> None:
                 done = peer.play(place, [ours(given)], agent.address)
                 if done.changed != (moment != "unchanged"):
                     raise RuntimeError(f"{count} keys, {moment}: {done}")
-                measured.setdefault((moment, count), []).append(done.seconds)
+                measured.setdefault((moment, count), []).append(done)
     rows = []
     for moment, every in MOMENTS.items():
         given = values(few, moment, "theirs/", 1)
@@ -53,7 +54,8 @@ def run(lab: Lab) -> None:
         expected = len([key for number, key in enumerate(given) if every and number % every == 0])
         if loop.changed != expected:
             raise RuntimeError(f"the peer changed {loop.changed} of {few} keys, {moment}, and should have {expected}")
-        one, thousand = measured[moment, few], measured[moment, many]
+        one, thousand = ([run.seconds for run in measured[moment, count]] for count in (few, many))
+        processor = median([run.processor for run in measured[moment, few]])
         ratio = (loop.seconds - empty) / (median(one) - empty)
         bound = verdict(ratio >= LEAST_RATIO, f"{LEAST_RATIO} times")
         if moment == "unchanged":
@@ -65,6 +67,7 @@ def run(lab: Lab) -> None:
                 f"{median(one):.2f} ({spread(one)})",
                 f"{loop.seconds / median(one):.0f}",
                 f"{ratio:.0f}",
+                f"{(loop.processor - empty_processor) / (processor - empty_processor):.0f}",
                 f"{median(thousand):.2f} ({spread(thousand)})",
                 bound,
             ]
@@ -75,7 +78,8 @@ def run(lab: Lab) -> None:
         f"peer's loop, {few}: s",
         f"ours, {few}: s (quartiles)",
         "ratio",
-        "ratio without what an empty play takes",
+        "ratio without an empty play",
+        "the same, of the processor",
         f"ours, {many}: s (quartiles)",
         "bound",
     ]

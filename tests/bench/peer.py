@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -50,10 +51,12 @@ def version() -> str:
 
 @dataclass(frozen=True)
 class Play:
-    """A play on this machine that went well. seconds: how long the whole command took. changed: its tasks, or elements of loops
+    """A play on this machine that went well. seconds: how long the whole command took. processor: the seconds that it and all
+    its processes used of the processor. changed: its tasks, or elements of loops
     in them, of which one or more were changed."""
 
     seconds: float
+    processor: float
     changed: int
 
 
@@ -79,9 +82,9 @@ def play(directory: Path, tasks: Sequence[dict[str, Any]], address: str, *, libr
         "PYTHONPATH": str(folder(library)),
     }
     command = [str(Path(sys.executable).with_name("ansible-playbook")), str(playbook)]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _used()
     done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
+    seconds, processor = time.perf_counter() - started, _used() - used
     if done.returncode:
         raise RuntimeError(f"the play failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
     recap = re.search(r"changed=(\d+)", done.stdout)
@@ -89,4 +92,10 @@ def play(directory: Path, tasks: Sequence[dict[str, Any]], address: str, *, libr
         raise RuntimeError(f"no recap:\n{done.stdout[-2000:]}")
     # The recap counts a loop once.
     looped = sum(line.startswith("changed: [localhost] => (item=") for line in done.stdout.splitlines())
-    return Play(seconds, looped or int(recap.group(1)))
+    return Play(seconds, processor, looped or int(recap.group(1)))
+
+
+def _used() -> float:
+    """Seconds of the processor that all processes have used which this one has started and seen the end of."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

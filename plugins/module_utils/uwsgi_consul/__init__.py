@@ -11,7 +11,7 @@ costs little, and works where the Consul library is missing until a client is ma
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import (
     BadAnswerError,
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
+# Where each name is that is loaded when it is first used; `__init__.pyi` tells the same to those who check types.
 _MODULES = {
     "Agent": "settings",
     "AgentTokens": "acl",

@@ -38,6 +38,8 @@ LEAST: dict[str, dict[str, object]] = {
     "consul_acl_role": {"name": "x"},
     "consul_acl_token": {"description": "x"},
     "consul_agent_token": {"agent": "x"},
+    "consul_kv": {"key": "a", "value": "b"},
+    "consul_kv_info": {"prefixes": ["a"], "names_only": True},
     "consul_check": {"id": "x", "ttl": "1h"},
     "consul_config_entry": {"kind": "service-defaults", "name": "x"},
     "consul_config_entry_info": {"kind": "service-defaults"},

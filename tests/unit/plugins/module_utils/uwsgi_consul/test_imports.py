@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[5]
@@ -55,3 +57,16 @@ def test_only_files_of_the_package_are_loaded_as_the_package():
     ours = {name for name in modules if name.startswith("uwsgi_consul.")}
     assert {"uwsgi_consul.vassal", "uwsgi_consul.uwsgi_cache", "uwsgi_consul.errors"} <= ours
     assert not any(name.startswith("ansible") for name in modules)
+
+
+def test_the_names_for_type_checkers_are_those_of_the_package():
+    package = import_module("ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul")
+    stub = ast.parse((LIBRARY / "uwsgi_consul/__init__.pyi").read_text())
+    told = {alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert told == {name: package._MODULES.get(name, "errors") for name in package.__all__}
+
+
+def test_ansible_finds_no_import_of_the_whole_library_in_the_package():
+    tree = ast.parse((LIBRARY / "uwsgi_consul/__init__.py").read_text())
+    imported = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+    assert imported == ["errors"]
