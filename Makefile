@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 LAB := $(BIN)/python molecule/lab/lab.py
 # The oldest Consul that we support, whatever archive is given for the newest.
 OLDEST := env --unset CONSUL_ARCHIVE CONSUL_VERSION=1.8.7 $(LAB)
+# For tests that run against it.
+WITH_CONSUL = CONSUL_BIN="$$($(LAB) consul --binary)" CONSUL_OLDEST_BIN="$$($(OLDEST) consul --binary)"
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Ansible finds the checkout's settings even where the folder is writable for others.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -15,7 +17,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): requirements.txt tests/requirements.txt
+$(STAMP): tests/requirements.txt
 	@molecule/lab/prerequisites controller
 	@echo "==> Installing Ansible and the kit's tools into $(VENV) (from tests/requirements.txt)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON=python3.11")'
@@ -49,8 +51,8 @@ lint: venv
 	ruff format --check
 	yamllint --strict .
 	mypy
-	shellcheck --external-sources .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/consul.bash tests/run/demo \
-		tests/run/fuzz tests/run/python38 tests/run/sanity tests/run/wheel
+	shellcheck --external-sources .ci/run docs/site/build molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/consul.bash tests/run/demo \
+		tests/run/find-python tests/run/fuzz tests/run/python38 tests/run/sanity tests/run/wheel
 	ansible-lint --offline
 	antsibull-changelog lint
 	antsibull-docs lint-collection-docs --plugin-docs .
@@ -64,14 +66,31 @@ py-consul: venv  ## The client's unit tests with python-consul2's fork py-consul
 	@[ -d .cache/py-consul ] || $(BIN)/pip install --disable-pip-version-check --quiet --progress-bar off --target .cache/py-consul 'py-consul>=1.8,<2'
 	PYTHONPATH=.cache/py-consul pytest -q tests/unit/plugins/module_utils/uwsgi_consul/test_client.py
 
+# Everything that depends on ansible-core is in noxfile.py, which says what each task is.
 .PHONY: sanity
-sanity: venv  ## ansible-test sanity on what the artifact holds
-	tests/run/sanity
+sanity: venv  ## ansible-test sanity on what the artifact holds, with the newest ansible-core that this machine has a Python for
+	nox --tags newest -- sanity
+
+# Each ansible-core wants some of the latest Pythons, and a distribution has one. What can't be fetched is named at the end.
+.PHONY: pythons
+pythons: venv
+	@[ -z "$$(python noxfile.py)" ] || UV_HTTP_TIMEOUT=20 timeout 300 uv python install --no-bin 3.12 3.13 || \
+		echo "Python 3.12 and 3.13 are not here and can't be fetched: not every ansible-core can be tested" >&2
+
+.PHONY: ends
+ends: pythons  ## What depends on ansible-core, with the oldest and the newest version of it that we support
+	$(WITH_CONSUL) nox --tags oldest -- units versioned-sanity examples
+	$(WITH_CONSUL) nox --tags newest -- lint units sanity examples
+
+.PHONY: matrix
+matrix: pythons  ## The same, complete, with each version of ansible-core that we support (one alone: nox -s core-2.17)
+	$(WITH_CONSUL) nox
+	@python noxfile.py
 
 .PHONY: integration
 integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
-	@molecule/lab/prerequisites plugin
-	CONSUL_BIN="$$($(LAB) consul --binary)" CONSUL_OLDEST_BIN="$$($(OLDEST) consul --binary)" pytest tests/integration
+	@molecule/lab/prerequisites plugin $(if $(CI),proxies)
+	$(WITH_CONSUL) pytest tests/integration
 
 .PHONY: analyze
 analyze:  ## The plugin's sources under two compilers' warnings and clang's analyzer
@@ -117,8 +136,15 @@ test-demo: venv  ## make demo twice, with what it must show
 	tests/run/demo
 
 .PHONY: test
-test: check py-consul analyze fuzz sanity artifact integration scenario-default scenario-datacenters scenario-languages test-demo  ## Everything that CI runs
+test: check docs py-consul analyze fuzz ends artifact integration scenario-default scenario-datacenters scenario-languages test-demo  ## Everything that CI runs
 	@echo "All of make test passed."
+	@python noxfile.py
+
+# ---- the documentation ----------------------------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: venv  ## Build the site: the guides, and a reference of every module, plugin and role
+	docs/site/build
 
 # ---- the benchmarks -------------------------------------------------------------------------------------------------------
 

@@ -23,14 +23,15 @@ def run_module(name: str, /, check: bool = False, **params: Any) -> dict[str, An
     """The module's result, `failed` and `msg` of a failure among it; with its diff."""
     given = {"_ansible_check_mode": check, "_ansible_diff": True, **{key: value for key, value in params.items() if value is not None}}
     printed = io.StringIO()
-    with _arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+    with given_arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         import_module(f"{PACKAGE}.{name}").main()
     result: dict[str, Any] = json.loads(printed.getvalue())
     return result
 
 
 @contextlib.contextmanager
-def _arguments(given: dict[str, Any]) -> Iterator[None]:
+def given_arguments(given: dict[str, Any]) -> Iterator[None]:
+    """While it lasts, a module finds these on its input."""
     try:
         from ansible.module_utils.testing import patch_module_args
     except ImportError:  # ansible-core before 2.19

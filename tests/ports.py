@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import socket
 
@@ -14,12 +15,15 @@ import socket
 # port of those is found free and the start of its server, any connection of this machine may have taken it.
 _FIRST, _LAST = 10000, 32000
 _given: set[int] = set()
+# Where tests run side by side (pytest-xdist), each process has ports of its own: one would else be found free by two.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def free_port() -> int:
     """A TCP port of loopback that is free, that no outgoing connection takes, and that this process was not given before."""
     for _attempt in range(1000):
-        port = _FIRST + secrets.randbelow(_LAST - _FIRST)
+        port = _FIRST + secrets.randbelow((_LAST - _FIRST) // _WORKERS) * _WORKERS + _WORKER
         if port in _given:
             continue
         with contextlib.closing(socket.socket()) as probe:

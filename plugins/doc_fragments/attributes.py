@@ -19,7 +19,7 @@ attributes:
   action_group:
     description: Use C(group/uwsgi.consul.consul) in C(module_defaults) to give the options of all modules of the collection once.
     support: full
-    membership: uwsgi.consul.consul
+    membership: [uwsgi.consul.consul]
 """
 
     INFO = r"""
@@ -33,5 +33,5 @@ attributes:
   action_group:
     description: Use C(group/uwsgi.consul.consul) in C(module_defaults) to give the options of all modules of the collection once.
     support: full
-    membership: uwsgi.consul.consul
+    membership: [uwsgi.consul.consul]
 """

@@ -32,23 +32,31 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .acl import AgentTokens, AuthMethods, BindingRules, Policies, Replication, Roles, Tokens
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
+    from .config_entries import ConfigEntries
+    from .datacenters import Datacenters
     from .discovery import Discovery, Instances
     from .election import Election
     from .events import Events
     from .health import Health
+    from .intentions import Intentions
+    from .keyring import Keyring
     from .kv import KV
     from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
+    from .operator import Operator
+    from .overview import Overview
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
     from .session_locks import SessionLock, SessionSemaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
+    from .snapshots import BadSnapshotError, Snapshots
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import OutcomeUnknownError
@@ -58,26 +66,39 @@ if TYPE_CHECKING:
 # Where each name is that is loaded when it is first used.
 _MODULES = {
     "Agent": "settings",
+    "AgentTokens": "acl",
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
+    "BadSnapshotError": "snapshots",
+    "AuthMethods": "acl",
+    "BindingRules": "acl",
     "Client": "client",
     "Config": "config",
+    "ConfigEntries": "config_entries",
     "ConfigError": "config",
+    "Datacenters": "datacenters",
     "Discovery": "discovery",
     "Election": "election",
     "Events": "events",
     "ExternalService": "registration",
     "Health": "health",
     "Instances": "discovery",
+    "Intentions": "intentions",
     "KV": "kv",
+    "Keyring": "keyring",
     "Lock": "lock",
     "Look": "waiting",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
+    "Operator": "operator",
     "OutcomeUnknownError": "updates",
+    "Overview": "overview",
+    "Policies": "acl",
     "Queries": "queries",
+    "Replication": "acl",
+    "Roles": "acl",
     "Semaphore": "semaphore",
     "Service": "registration",
     "SessionLock": "session_locks",
@@ -85,7 +106,9 @@ _MODULES = {
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
+    "Snapshots": "snapshots",
     "Sweeper": "sweeper",
+    "Tokens": "acl",
     "TransactionError": "transactions",
     "Waiting": "waiting",
     "Watch": "watch",
@@ -94,23 +117,31 @@ _MODULES = {
 __all__ = [
     "KV",
     "Agent",
+    "AgentTokens",
     "Api",
     "AsyncApi",
     "AsyncClient",
+    "AuthMethods",
     "BadAnswerError",
     "BadRequestError",
+    "BadSnapshotError",
+    "BindingRules",
     "Client",
     "Config",
+    "ConfigEntries",
     "ConfigError",
     "ConflictError",
     "ConsulError",
+    "Datacenters",
     "Discovery",
     "Election",
     "Events",
     "ExternalService",
     "Health",
     "Instances",
+    "Intentions",
     "InvalidValueError",
+    "Keyring",
     "LibraryMissingError",
     "Lock",
     "Look",
@@ -122,10 +153,15 @@ __all__ = [
     "NotAcquiredError",
     "NotFoundError",
     "Operation",
+    "Operator",
     "OutcomeUnknownError",
+    "Overview",
     "PermissionDeniedError",
+    "Policies",
     "Queries",
+    "Replication",
     "RequestError",
+    "Roles",
     "Semaphore",
     "ServerError",
     "Service",
@@ -134,7 +170,9 @@ __all__ = [
     "Sessions",
     "Settings",
     "Snapshot",
+    "Snapshots",
     "Sweeper",
+    "Tokens",
     "TooStaleError",
     "TransactionError",
     "Waiting",

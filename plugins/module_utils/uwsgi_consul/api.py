@@ -16,7 +16,7 @@ from . import arguments
 from .errors import ConsulError, InvalidValueError
 from .protocol import Answer, Request, build_request, check
 from .settings import Settings
-from .transport import AsyncTransport, Transport
+from .transport import AsyncTransport, Sink, Transport
 
 _Self = TypeVar("_Self")
 
@@ -35,7 +35,7 @@ class _Asker:
         method: str,
         path: str,
         params: Sequence[tuple[str, Any]],
-        body: bytes | str | None,
+        body: bytes | str | memoryview | None,
         token: str | None,
         consistency: str | None,
         timeout: float | None,
@@ -71,22 +71,27 @@ class Api(_Asker):
         method: str,
         path: str,
         params: Sequence[tuple[str, Any]] = (),
-        body: bytes | str | None = None,
+        body: bytes | str | memoryview | None = None,
         *,
         token: str | None = None,
         consistency: str | None = None,
         timeout: float | None = None,
         idempotent: bool | None = None,
         allow: Collection[int] = (),
+        into: Sink | None = None,
     ) -> Answer:
         """The answer to any request of Consul's HTTP API; datacenter, consistency and token are the settings' unless given.
 
         path: quoted, from `/v1/` on. timeout: seconds for the whole call. idempotent: whether it may be sent twice; a
-        GET may. allow: statuses that are no error here, such as 404. Raises `ConsulError`.
+        GET may. allow: statuses that are no error here, such as 404. body: a view (`memoryview`) is sent without a copy.
+        into: a function without arguments, called for each attempt; what it returns takes the body of a success, piece by piece,
+        and the answer has none. Raises `ConsulError`.
         """
         try:
+            if into is not None:
+                arguments.function(into, "into")
             request = self._request(method, path, params, body, token, consistency, timeout, idempotent, allow)
-            return self._note(check(self._transport.send(request, timeout), request, allow))
+            return self._note(check(self._transport.send(request, timeout, into), request, allow))
         except ConsulError as error:
             raise self._error(error) from None
 
@@ -122,6 +127,8 @@ class AsyncApi(_Asker):
         allow: Collection[int] = (),
     ) -> Answer:
         """As `Api.request`."""
+        if isinstance(body, memoryview):
+            raise InvalidValueError("body: a view is sent by an Api only")
         try:
             request = self._request(method, path, params, body, token, consistency, timeout, idempotent, allow)
             return self._note(check(await self._transport.send(request, timeout), request, allow))

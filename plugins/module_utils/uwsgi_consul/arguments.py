@@ -10,9 +10,11 @@ Each takes the value and *what* it is, which is the argument's name as its calle
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,6 +28,15 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Names are segments of paths; a longer one is a mistake.
 LONGEST_NAME = 512
+
+
+@contextlib.contextmanager
+def within(place: str) -> Iterator[None]:
+    """Errors from inside say where they were found: `checks[2]` before the name of the argument."""
+    try:
+        yield
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{place}: {error.problem}", advice=error.advice) from None
 
 
 def shown(value: object) -> str:
@@ -176,3 +187,10 @@ def fields(value: object, what: str, known: Sequence[str]) -> dict[str, Any]:
 def path_name(value: object, what: str) -> str:
     """A name, quoted as one segment of a path; its slashes are quoted, too."""
     return quote(name(value, what), safe="")
+
+
+def file_path(value: object, what: str) -> str:
+    """The path of a file; one that begins with `~` is in somebody's home."""
+    if not isinstance(value, str) or not value or "\0" in value or len(value) > 4096:
+        raise InvalidValueError(f"{what}: {shown(value)} is no path of a file")
+    return os.path.expanduser(text(value, what))

@@ -16,6 +16,7 @@ from .protocol import Answer
 
 if TYPE_CHECKING:
     from .api import Api
+    from .transport import Sink
 
 
 class Bound:
@@ -42,13 +43,14 @@ class Bound:
         timeout: float | None = None,
         idempotent: bool | None = None,
         allow: Collection[int] = (),
+        into: Sink | None = None,
     ) -> Answer:
-        """The answer to a request in the datacenter; a body that is no bytes is sent as JSON."""
+        """The answer to a request in the datacenter; a body that is neither bytes nor a view is sent as JSON."""
         # What an agent itself holds has no datacenter.
         query = [*params, *([("dc", self.datacenter)] if self.datacenter and not path.startswith("/v1/agent/") else [])]
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
+        data = body if isinstance(body, (bytes, memoryview, type(None))) else json.dumps(body)
         return self.client.request(
-            method, path, query, body=data, consistency=consistency, timeout=timeout, idempotent=idempotent, allow=allow
+            method, path, query, body=data, consistency=consistency, timeout=timeout, idempotent=idempotent, allow=allow, into=into
         )
 
     def _one_agent(self, what: str) -> None:

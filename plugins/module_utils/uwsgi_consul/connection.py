@@ -44,17 +44,26 @@ class Connection:
             raise
         self._socket = plain
 
-    def exchange(self, data: bytes, reader: AnswerReader, deadline: float) -> None:
+    def exchange(self, data: bytes, reader: AnswerReader, deadline: float, upload: memoryview | None = None) -> None:
         """Sends a request and reads its answer; raises `OSError`, or `WireError` for what is no answer."""
         if self._socket is None:
             raise ConnectionError("it is not connected")
-        rest = memoryview(data)
-        while rest:
-            self._socket.settimeout(left(deadline))
-            rest = rest[self._socket.send(rest) :]
+        self._send(memoryview(data), deadline)
+        if upload is not None:
+            # Who refuses a large body answers before he has all of it, and closes.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._send(upload, deadline)
         while not reader.complete:
             self._socket.settimeout(left(deadline))
             reader.feed(self._socket.recv(PIECE))
+
+    def _send(self, rest: memoryview, deadline: float) -> None:
+        if self._socket is None:
+            raise ConnectionError("it is not connected")
+        while rest:
+            self._socket.settimeout(left(deadline))
+            # TLS makes a copy of what it is given.
+            rest = rest[self._socket.send(rest[:PIECE]) :]
 
     def is_usable(self) -> bool:
         """Whether the connection is open and quiet, so that a request may be sent on it."""

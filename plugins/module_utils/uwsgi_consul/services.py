@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
+from .errors import InvalidValueError
 from .protocol import Answer
 
 if TYPE_CHECKING:
     from .api import Api
+
+_MATCHES_NOTHING = "ServiceName == one and ServiceName == another"
 
 # What an instance's status may be for each choice of `instances`.
 STATUSES: dict[str, tuple[str, ...]] = {
@@ -125,13 +128,25 @@ def worst_status(checks: Iterable[dict[str, Any]]) -> str:
     return next((status for status in ("critical", "warning") if status in seen), "passing")
 
 
-def services(client: Api, *, datacenter: str | None = None, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+def services(
+    client: Api,
+    *,
+    filter: str | None = None,  # noqa: A002 - Consul's own term
+    datacenter: str | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
     """All services of a datacenter, healthy or not, as `{"name": ..., "tags": [...]}`, sorted by name, tags sorted.
 
-    The tags are those of all instances together. warn: as for `instances`. Raises `ConsulError`.
+    The tags are those of all instances together. filter: only instances that match count; `InvalidValueError` where the
+    servers are too old for it. warn: as for `instances`. Raises `ConsulError`.
     """
     _judge_warn(warn)
-    answer = client.request("GET", "/v1/catalog/services", _datacenter(datacenter))
+    path, params = "/v1/catalog/services", _datacenter(datacenter)
+    wanted = [] if filter in (None, "") else [("filter", arguments.text(filter, "filter"))]
+    answer = client.request("GET", path, [*params, *wanted])
+    # Old servers ignore it without a word, and so they find services by this, too.
+    if wanted and answer.json() and client.request("GET", path, [*params, ("filter", _MATCHES_NOTHING)]).json():
+        raise InvalidValueError("filter: this release of Consul can't filter its services", advice="Choose them by name or by tags")
     _warn_of_acls(answer, "services", warn)
     found = _expect(dict, answer)
     return [{"name": name, "tags": sorted(found[name] or [])} for name in sorted(found)]

@@ -433,6 +433,7 @@ _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
     collections.abc.Collection: tuple,
 }
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_NONE = type(None)
 # `X | None`, from Python 3.10 on.
 _UNIONS: tuple[Any, ...] = (Union, getattr(types, "UnionType", Union))
 
@@ -448,8 +449,8 @@ def _kind(annotation: Any, where: str, above: tuple[type[Any], ...]) -> _Kind:
     origin, given = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
     # Python 3.8 shows the type variables of a bare `List`.
     given = () if any(isinstance(one, typing.TypeVar) for one in given) else given
-    if origin in _UNIONS and type(None) in given and len(given) == 2:
-        return _Optional(_kind(next(one for one in given if one is not type(None)), where, above))
+    if origin in _UNIONS and _NONE in given and len(given) == 2:
+        return _Optional(_kind(next(one for one in given if one is not _NONE), where, above))
     if origin is typing.Literal:
         return _Choice([(value, value) for value in given], {})
     if origin is tuple:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .errors import InvalidValueError
-from .watcher import Snapshot
+from .watched import Snapshot
 
 # Files of another layout are not read.
 _FORMAT = 1

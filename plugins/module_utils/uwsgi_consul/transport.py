@@ -17,9 +17,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generator, Generic, Protocol, TypeVar, Union
+from typing import TYPE_CHECKING, Callable, Generator, Generic, Protocol, TypeVar, Union
 
 from .connection import Certificates, Connection
 from .errors import NoAgentError
@@ -38,6 +38,8 @@ CONNECT_LIMIT = 2.0
 ROUNDS, FIRST_PAUSE = 4, 0.25
 # An answer may not be larger, in bytes. Consul's largest are recursive reads of the KV store.
 ANSWER_LIMIT = 256 * 1024 * 1024
+# One that goes to a file, piece by piece.
+_DOWNLOAD_LIMIT = 2**50
 _IDLE_CONNECTIONS = 8
 # How long an agent takes for a small request of many, in seconds.
 _GATHER = 0.0005
@@ -69,6 +71,8 @@ class _FailedError(Exception):
 
 # What becomes of a step: an answer or a failure of an agent, nothing of a pause.
 _Outcome = Union[Answer, _FailedError, None]
+# Begins to take the body of an answer: what it returns takes its pieces.
+Sink = Callable[[], Callable[[bytes], object]]
 _Plan = Generator[Union[_Ask, _Pause], _Outcome, Answer]
 
 
@@ -165,10 +169,11 @@ class Transport(_Transport):
         super().__init__(settings)
         self._idle: _Idle[Connection] = _Idle(lambda: None)
 
-    def send(self, request: Request, timeout: float | None = None) -> Answer:
+    def send(self, request: Request, timeout: float | None = None, into: Sink | None = None) -> Answer:
         """The answer of the first agent that gives one, whatever its status.
 
         timeout: seconds for all of it, the settings' unless given; the hold of a blocking query comes on top.
+        into: called when an agent is asked; what it returns takes the body of a success, piece by piece.
         Raises `NoAgentError`; a 5xx or 429 that remains is returned.
         """
         plan = self._plan(request, timeout)
@@ -179,7 +184,7 @@ class Transport(_Transport):
                 outcome = None
                 try:
                     if isinstance(step, _Ask):
-                        outcome = self._ask(step, request)
+                        outcome = self._ask(step, request, into)
                     else:
                         time.sleep(step.seconds)
                 except _FailedError as failure:
@@ -192,23 +197,24 @@ class Transport(_Transport):
         """Closes the idle connections; the transport can still be used."""
         self._idle.close()
 
-    def _ask(self, step: _Ask, request: Request) -> Answer:
+    def _ask(self, step: _Ask, request: Request, into: Sink | None) -> Answer:
         connection = self._idle.take(step.agent)
         reused = connection is not None
         if connection is None:
             connection = Connection(step.agent, self._tls(step.agent), self.settings.tls_server_name)
-        reader = AnswerReader(self.answer_limit)
+        reader = AnswerReader(_DOWNLOAD_LIMIT, into()) if into else AnswerReader(self.answer_limit)
+        upload = request.body if isinstance(request.body, memoryview) else None
         sent = False
         try:
             if not reused:
                 connection.connect(min(step.limit, step.connect_limit))
             sent = True
-            connection.exchange(self._bytes(step.agent, request), reader, step.limit)
+            connection.exchange(self._bytes(step.agent, request), reader, step.limit, upload)
         except (OSError, WireError) as error:
             connection.discard()
             if reused and request.idempotent and isinstance(error, (ConnectionError, WireError)) and not reader.status:
                 # The agent closed the idle connection just now: that says nothing about the agent.
-                return self._ask(step, request)
+                return self._ask(step, request, into)
             raise _FailedError(_reason(error, step.agent), sent) from None
         except BaseException:
             connection.discard()

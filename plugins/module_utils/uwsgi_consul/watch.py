@@ -26,7 +26,8 @@ from .process import PerProcess
 from .protocol import Answer, build_request
 from .settings import Settings
 from .sharing import Params
-from .watcher import MAX_CONNECTIONS, Query, Snapshot, Watcher
+from .watched import Query, Snapshot
+from .watcher import MAX_CONNECTIONS, Watcher
 
 # How often coroutines look whether there is an answer, in seconds.
 LOOK_EVERY = 0.02

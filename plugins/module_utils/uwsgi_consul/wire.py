@@ -11,7 +11,7 @@ the same rules. Only what Consul's API needs is understood. Source: https://www.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Mapping
 
 # A status line with all headers, and the line before a chunk, may not be longer, in bytes.
@@ -49,26 +49,31 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._values!r})"
 
 
-def request_bytes(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
-    """The request as it is sent. The caller has judged target and headers: neither holds a space or line break that is not its own."""
+def request_bytes(method: str, target: str, headers: Mapping[str, str], body: bytes | memoryview | None) -> bytes:
+    """The request as it is sent. The caller has judged target and headers: neither holds a space or line break that is not its own.
+
+    A body that is a view may be larger than memory, so its caller sends it after what is returned.
+    """
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     if body is not None or method not in ("GET", "HEAD"):
         lines.append(f"Content-Length: {len(body or b'')}")
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body if isinstance(body, bytes) else b"")
 
 
 class AnswerReader:
     """Puts one answer together. `feed` it what arrives until it is `complete`.
 
-    limit: an answer's body may not be larger, in bytes. Raises `WireError` for what is none.
+    limit: an answer's body may not be larger, in bytes. sink: gets the pieces of the body of a success, which is not in `content`
+    then. Raises `WireError` for what is none.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, sink: Callable[[bytes], object] | None = None) -> None:
         self.complete = False
         self.status = 0
         self.headers = Headers()
         self.keep_alive = False
-        self._limit = limit
+        self._limit, self._sink = limit, sink
+        self._length = 0
         self._waiting = bytearray()
         self._content = bytearray()
         self._read = self._read_head
@@ -155,7 +160,7 @@ class AnswerReader:
         size = line.split(b";", maxsplit=1)[0].strip()
         if not re.fullmatch(rb"[0-9a-fA-F]{1,12}", size):
             raise WireError("its answer can't be read: a chunk without its size")
-        self._left = self._judge(len(self._content) + int(size, 16)) - len(self._content)
+        self._left = self._judge(self._length + int(size, 16)) - self._length
         self._read = self._read_chunk if self._left else self._read_trailer
         return True
 
@@ -178,10 +183,15 @@ class AnswerReader:
 
     def _take(self) -> None:
         part = len(self._waiting) if self._left is None else min(self._left, len(self._waiting))
-        self._content += self._waiting[:part] if part < len(self._waiting) else self._waiting
+        piece = self._waiting[:part] if part < len(self._waiting) else self._waiting
+        self._length += part
+        if self._sink and self.status == 200:
+            self._sink(bytes(piece))
+        else:
+            self._content += piece
         del self._waiting[:part]
         if self._left is None:
-            self._judge(len(self._content))
+            self._judge(self._length)
         else:
             self._left -= part
 
