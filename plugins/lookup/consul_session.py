@@ -89,9 +89,9 @@ from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import Consul
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client: Api, terms: list[Any]) -> list[Any]:
+    def results(self, api: Api, terms: list[Any]) -> list[Any]:
         names = [arguments.name(term, "_terms") for term in terms]
-        there = self._all(Sessions(client))
+        there = self._all(Sessions(api))
         if not names:
             return as_list(self._found(there))
         found = [one for name in names for one in self._found([one for one in there if name in (one["id"], one["name"])], name)]

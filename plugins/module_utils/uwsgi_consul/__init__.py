@@ -31,40 +31,6 @@ from .errors import (
     TooStaleError,
 )
 
-if TYPE_CHECKING:
-    from .acl import AgentTokens, AuthMethods, BindingRules, Policies, Replication, Roles, Tokens
-    from .api import Api, AsyncApi
-    from .catalog import Catalog
-    from .client import AsyncClient, Client
-    from .config import Config, ConfigError
-    from .config_entries import ConfigEntries
-    from .datacenters import Datacenters
-    from .discovery import Discovery, Instances
-    from .election import Election
-    from .events import Events
-    from .health import Health
-    from .intentions import Intentions
-    from .keyring import Keyring
-    from .kv import KV
-    from .lock import Lock
-    from .maintenance import Maintenance
-    from .mesh import Mesh
-    from .operator import Operator
-    from .overview import Overview
-    from .queries import Queries
-    from .registration import ExternalService, Service
-    from .registry import Registry
-    from .semaphore import Semaphore
-    from .session_locks import SessionLock, SessionSemaphore
-    from .sessions import Sessions
-    from .settings import Agent, Settings
-    from .snapshots import BadSnapshotError, Snapshots
-    from .sweeper import Sweeper
-    from .transactions import Operation, TransactionError
-    from .updates import OutcomeUnknownError
-    from .waiting import Look, Waiting
-    from .watch import Snapshot, Watch
-
 # Where each name is that is loaded when it is first used.
 # Where each name is that is loaded when it is first used; `__init__.pyi` tells the same to those who check types.
 _MODULES = {

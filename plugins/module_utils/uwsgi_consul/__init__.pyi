@@ -69,3 +69,5 @@ from .waiting import Look as Look
 from .waiting import Waiting as Waiting
 from .watch import Snapshot as Snapshot
 from .watch import Watch as Watch
+from .catalog import Catalog as Catalog
+from .registry import Registry as Registry

@@ -43,12 +43,16 @@ LEAST: dict[str, dict[str, object]] = {
     "consul_check": {"id": "x", "ttl": "1h"},
     "consul_config_entry": {"kind": "service-defaults", "name": "x"},
     "consul_config_entry_info": {"kind": "service-defaults"},
+    "consul_event": {"name": "x"},
     "consul_intention": {"source": "x", "destination": "y", "action": "allow"},
+    "consul_lock": {"key": "x"},
     "consul_query": {"name": "x", "service": "y"},
+    "consul_semaphore": {"prefix": "x", "limit": 1},
     "consul_service": {"name": "x"},
     "consul_session": {"name": "x"},
     "consul_snapshot": {"path": "x.snap"},
     "consul_sweep": {"threshold": "72h", "state_file": "sweep.json"},
+    "consul_wait": {"key": "x", "wait_timeout": "0"},
 }
 
 
