@@ -31,7 +31,6 @@ from .errors import (
     TooStaleError,
 )
 
-# Where each name is that is loaded when it is first used.
 # Where each name is that is loaded when it is first used; `__init__.pyi` tells the same to those who check types.
 _MODULES = {
     "Agent": "settings",
@@ -39,10 +38,10 @@ _MODULES = {
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
-    "Catalog": "catalog",
-    "BadSnapshotError": "snapshots",
     "AuthMethods": "acl",
+    "BadSnapshotError": "snapshots",
     "BindingRules": "acl",
+    "Catalog": "catalog",
     "Client": "client",
     "Config": "config",
     "ConfigEntries": "config_entries",

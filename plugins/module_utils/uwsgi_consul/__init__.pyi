@@ -16,6 +16,7 @@ from .acl import Roles as Roles
 from .acl import Tokens as Tokens
 from .api import Api as Api
 from .api import AsyncApi as AsyncApi
+from .catalog import Catalog as Catalog
 from .client import AsyncClient as AsyncClient
 from .client import Client as Client
 from .config import Config as Config
@@ -53,6 +54,7 @@ from .overview import Overview as Overview
 from .queries import Queries as Queries
 from .registration import ExternalService as ExternalService
 from .registration import Service as Service
+from .registry import Registry as Registry
 from .semaphore import Semaphore as Semaphore
 from .session_locks import SessionLock as SessionLock
 from .session_locks import SessionSemaphore as SessionSemaphore
@@ -69,5 +71,3 @@ from .waiting import Look as Look
 from .waiting import Waiting as Waiting
 from .watch import Snapshot as Snapshot
 from .watch import Watch as Watch
-from .catalog import Catalog as Catalog
-from .registry import Registry as Registry
