@@ -17,7 +17,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): requirements.txt tests/requirements.txt
+$(STAMP): tests/requirements.txt
 	@molecule/lab/prerequisites controller
 	@echo "==> Installing Ansible and the kit's tools into $(VENV) (from tests/requirements.txt)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON=python3.11")'
@@ -51,7 +51,7 @@ lint: venv
 	ruff format --check
 	yamllint --strict .
 	mypy
-	shellcheck --external-sources .ci/run molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/consul.bash tests/run/demo \
+	shellcheck --external-sources .ci/run docs/site/build molecule/lab/prerequisites molecule/demo/run tests/run/analyze tests/run/artifact tests/run/compile.bash tests/run/consul.bash tests/run/demo \
 		tests/run/find-python tests/run/fuzz tests/run/python38 tests/run/sanity tests/run/wheel
 	ansible-lint --offline
 	antsibull-changelog lint
@@ -89,7 +89,7 @@ matrix: pythons  ## The same, complete, with each version of ansible-core that w
 
 .PHONY: integration
 integration: venv  ## Lookups and plugin against a real Consul and a real uWSGI
-	@molecule/lab/prerequisites plugin
+	@molecule/lab/prerequisites plugin $(if $(CI),proxies)
 	$(WITH_CONSUL) pytest tests/integration
 
 .PHONY: analyze
@@ -136,9 +136,15 @@ test-demo: venv  ## make demo twice, with what it must show
 	tests/run/demo
 
 .PHONY: test
-test: check py-consul analyze fuzz ends artifact integration scenario-default scenario-datacenters scenario-languages test-demo  ## Everything that CI runs
+test: check docs py-consul analyze fuzz ends artifact integration scenario-default scenario-datacenters scenario-languages test-demo  ## Everything that CI runs
 	@echo "All of make test passed."
 	@python noxfile.py
+
+# ---- the documentation ----------------------------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: venv  ## Build the site: the guides, and a reference of every module, plugin and role
+	docs/site/build
 
 # ---- the benchmarks -------------------------------------------------------------------------------------------------------
 

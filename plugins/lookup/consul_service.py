@@ -11,9 +11,8 @@ version_added: 0.1.0
 short_description: Finds the instances of services
 description:
   - Returns the instances of services that Consul knows, those that are healthy unless told otherwise.
-  - A service that Consul does not know has no instances. It is no error unless O(fail_on_empty) is set.
-requirements:
-  - python-consul2 or py-consul, on the controller
+  - A service that Consul does not know has no instances. It is no error unless O(fail_on_empty), O(min_instances) or O(wait)
+    makes it one.
 extends_documentation_fragment:
   - uwsgi.consul.connection
   - uwsgi.consul.connection.plugins
@@ -21,6 +20,7 @@ extends_documentation_fragment:
   - uwsgi.consul.token.plugins
   - uwsgi.consul.tls
   - uwsgi.consul.tls.plugins
+  - uwsgi.consul.cache
 options:
   _terms:
     description: Names of the services.
@@ -63,6 +63,16 @@ options:
     description: Whether it is an error when a service has no such instance.
     type: bool
     default: false
+  min_instances:
+    description: It is an error when a service has fewer such instances.
+    type: int
+  wait:
+    description:
+      - For how long to wait until each service has O(min_instances) such instances, V(1) unless given.
+      - Consul answers as soon as there are enough, and is asked nothing while nothing changes. That an agent is down or a
+        datacenter without a leader is waited out, too.
+      - Seconds, or a text such as V(1m30s). An answer of O(cache) is never used.
+    type: raw
 notes:
   - With O(format=dict), C(lookup) would give the dictionary itself in place of a list of one.
     This plugin returns a list to C(lookup) and C(query) alike, however many instances there are.
@@ -92,9 +102,20 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ lookup('uwsgi.consul.consul_service', 'redis', 'redis-cache', format='address:port') }}"
 
-- name: Stop when there is no database, and try a second agent when the first is down
+- name: Stop when there is no database
   ansible.builtin.debug:
-    msg: "{{ query('uwsgi.consul.consul_service', 'db', agents=['127.0.0.1:8500', 'consul2:8500'], fail_on_empty=true) | first }}"
+    msg: "{{ query('uwsgi.consul.consul_service', 'db', fail_on_empty=true) | first }}"
+
+- name: Go on when two servers are healthy, for which they get a minute
+  ansible.builtin.debug:
+    msg: "{{ query('uwsgi.consul.consul_service', 'web', wait=60, min_instances=2) | map(attribute='address') }}"
+
+- name: Many services on many hosts, for which Consul is asked once
+  ansible.builtin.debug:
+    msg: "{{ query('uwsgi.consul.consul_service', item, format='url') }}"
+  loop: [redis, db, web]
+  vars:
+    uwsgi_consul_cache: true
 
 - name: Only instances with a certain metadata entry, of any health, the nearest first
   ansible.builtin.debug:
@@ -162,45 +183,64 @@ _raw:
       sample: dc2
 """
 
+import time
 from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import arguments, services
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import address
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 display = Display()
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client: Client, terms: list[Any]) -> list[Any]:
-        found = [instance for service in terms for instance in self._instances(client, service)]
+    def results(self, api: Api, terms: list[Any]) -> list[Any]:
+        deadline = time.monotonic() + self._seconds()
+        found = [instance for service in terms for instance in self._instances(api, service, max(0.0, deadline - time.monotonic()))]
         if self.get_option("format") == "dict":
             return as_list(found)
-        return [self._text(instance) for instance in found]
+        scheme = self.get_option("scheme") if self.get_option("format") == "url" else None
+        return [address(instance, scheme) for instance in found]
 
-    def _instances(self, client: Client, service: str) -> list[dict[str, Any]]:
-        status = self.get_option("status")
+    def may_share(self) -> bool:
+        return not self._seconds()
+
+    def _seconds(self) -> float:
+        """For how long it waits."""
+        given = self.get_option("wait")
+        return 0.0 if given is None else arguments.duration(given, "wait", 0, 86400)
+
+    def _least(self) -> int:
+        """How many instances a service must have."""
+        given = self.get_option("min_instances")
+        if given is None:
+            return 1 if self.get_option("fail_on_empty") or self.get_option("wait") is not None else 0
+        return arguments.integer(given, "min_instances")
+
+    def _instances(self, api: Api, service: str, wait: float) -> list[dict[str, Any]]:
+        status, least = self.get_option("status"), self._least()
         found = services.instances(
-            client,
+            api,
             service,
             tags=self.get_option("tags"),
             status=status,
             near=self.get_option("near"),
             filter=self.get_option("filter"),
             warn=display.warning,
+            least=least,
+            wait=wait,
         )
-        if not found and self.get_option("fail_on_empty"):
+        if len(found) < least:
             kind = {"passing": "passing instance", "warning": "passing or warning instance", "any": "instance"}[status]
+            number = f"{len(found) or 'no'} {kind}{'s' if len(found) > 1 else ''} that match{'' if len(found) > 1 else 'es'}"
+            wanted = "" if least == 1 else f", and {least} are wanted"
+            waited = f" after {self._seconds():g} s" if self._seconds() else ""
             raise NotFoundError(
-                f"service {service} has no {kind} that matches",
+                f"service {service} has {number}{wanted}{waited}",
                 advice="Is it registered, is its check passing, and may the token see it (service:read, node:read)?",
             )
         return found
-
-    def _text(self, instance: dict[str, Any]) -> str:
-        address = f"[{instance['address']}]" if ":" in instance["address"] else instance["address"]
-        text = f"{address}:{instance['port']}" if instance["port"] else address
-        return f"{self.get_option('scheme')}://{text}" if self.get_option("format") == "url" else text

@@ -11,8 +11,6 @@ version_added: 0.1.0
 short_description: Lists the services of a datacenter
 description:
   - Returns the names of the services that Consul's catalog has, healthy or not, sorted.
-requirements:
-  - python-consul2 or py-consul, on the controller
 extends_documentation_fragment:
   - uwsgi.consul.connection
   - uwsgi.consul.connection.plugins
@@ -20,17 +18,30 @@ extends_documentation_fragment:
   - uwsgi.consul.token.plugins
   - uwsgi.consul.tls
   - uwsgi.consul.tls.plugins
+  - uwsgi.consul.cache
 options:
   _terms:
     description: Shell patterns, such as V(web-*). Only services whose name matches one of them. All services by default.
     type: list
     elements: str
+  tags:
+    description: Only services that have all of these tags, be it on several instances.
+    type: list
+    elements: str
+    default: []
+  filter:
+    description:
+      - Only services with an instance that matches this expression of Consul's filter language, such as
+        V(ServiceMeta.tier == "gold").
+      - Releases of Consul that can't filter services, such as 1.8, are an error.
+    type: str
   with_tags:
     description: Whether to return each service as a dictionary with its tags, instead of its name.
     type: bool
     default: false
 notes:
   - Without O(with_tags), C(lookup) joins the names by commas, and C(query) returns them as a list. With it both return a list.
+  - Without services that match, the list is empty.
 seealso:
   - plugin: uwsgi.consul.consul_service
     plugin_type: lookup
@@ -49,6 +60,10 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.tags | join(' ') }}"
   loop: "{{ query('uwsgi.consul.consul_services', 'web-*', datacenter='dc2', with_tags=true) }}"
+
+- name: Print the services of a team
+  ansible.builtin.debug:
+    msg: "{{ query('uwsgi.consul.consul_services', tags=['public'], filter='ServiceMeta.team == \"shop\"') }}"
 """
 
 RETURN = r"""
@@ -61,21 +76,21 @@ _raw:
   sample: [consul, consul-demo-server]
 """
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import services
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.client import Client
-from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import arguments, services
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list, named
 
 display = Display()
 
 
 class LookupModule(ConsulLookup):
-    def results(self, client: Client, terms: list[Any]) -> list[Any]:
-        found = services.services(client, warn=display.warning)
-        if terms:
-            found = [service for service in found if any(fnmatchcase(service["name"], pattern) for pattern in terms)]
+    def results(self, api: Api, terms: list[Any]) -> list[Any]:
+        found = services.services(api, filter=self.get_option("filter"), warn=display.warning)
+        found = named(found, terms, "service")
+        if tags := set(arguments.names(self.get_option("tags"), "tags")):
+            found = [service for service in found if tags.issubset(service["tags"])]
         return as_list(found) if self.get_option("with_tags") else [service["name"] for service in found]

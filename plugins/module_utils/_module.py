@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -68,12 +68,31 @@ class Task:
         return {name: self.params[name] for name in names if self.params[name] is not None}
 
 
-def run(function: Callable[[Task], Change | None], argument_spec: Mapping[str, Mapping[str, Any]], **constraints: Any) -> None:
+class _Module(AnsibleModule):
+    """Keeps secrets that stand somewhere within an option out of log and result, as `no_log` does for whole options."""
+
+    def __init__(self, secrets: Callable[[Mapping[str, Any]], Iterable[str]], **options: Any) -> None:
+        self._secrets = secrets
+        super().__init__(supports_check_mode=True, **options)
+
+    def _log_invocation(self) -> None:
+        self.no_log_values.update(self._secrets(self.params))
+        super()._log_invocation()
+
+
+def run(
+    function: Callable[[Task], Change | None],
+    argument_spec: Mapping[str, Mapping[str, Any]],
+    secrets: Callable[[Mapping[str, Any]], Iterable[str]] = lambda _params: (),
+    **constraints: Any,
+) -> None:
     """Runs a module, and ends the process with its result.
 
-    constraints: `required_if`, `mutually_exclusive` and the like, as `AnsibleModule` takes them.
+    secrets: gives the secrets within options that are not secret as a whole. constraints: `required_if`, `mutually_exclusive`
+    and the like, as `AnsibleModule` takes them.
     """
-    module = AnsibleModule({**ConnectionOptions.ARGUMENT_SPEC, **argument_spec}, supports_check_mode=True, **constraints)
+    module = _Module(secrets, argument_spec={**ConnectionOptions.ARGUMENT_SPEC, **argument_spec}, **constraints)
+    module.no_log_values.update(secrets(module.params))
     task = Task(module)
     try:
         change = function(task) or NOTHING

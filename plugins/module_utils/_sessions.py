@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._module import Change, Task
+from ._module import NOTHING, Change, Task
 from .uwsgi_consul import arguments
 from .uwsgi_consul.errors import ConflictError
 from .uwsgi_consul.sessions import Session, Sessions, terms
@@ -23,20 +23,29 @@ def manage(task: Task) -> Change:
     sessions = Sessions(task.api)
     if task.params["state"] == "absent":
         return _absent(task, sessions)
+    wanted = task.given("name", *_TERMS)
+    # Judged at once, whether a session has to be made or not.
+    terms(**wanted)
     found = _named(task, sessions) if task.params["unique"] else []
     if found:
         task.results["session"] = _kept(task, sessions, found[0])
-        return Change(found[0]["id"], found[0]["id"])
-    wanted = task.given("name", *_TERMS)
-    terms(**wanted)
-    if not task.check_mode:
-        task.results["session"] = sessions.info(sessions.create(**wanted))
-    return Change(None, wanted)
+    elif not task.check_mode:
+        made = sessions.create(**wanted)
+        task.changed = True
+        first = _first(task, sessions, made)
+        if first is not None:
+            found = [first]
+            task.results["session"] = _kept(task, sessions, first)
+        else:
+            task.results["session"] = sessions.info(made)
+    return NOTHING if found else Change(None, wanted)
 
 
 def find(task: Task) -> None:
     """The module `consul_session_info`."""
     sessions, params = Sessions(task.api), task.params
+    if params["name"] is not None:
+        arguments.name(params["name"], "name")
     if params["id"]:
         one = sessions.info(params["id"])
         found = [one] if one else []
@@ -53,6 +62,18 @@ def _named(task: Task, sessions: Sessions) -> list[Session]:
     arguments.name(name, "name")
     found = (one for one in sessions.list() if one["name"] == name and node in (None, one["node"]))
     return sorted(found, key=lambda one: (one["create_index"], one["id"]))
+
+
+def _first(task: Task, sessions: Sessions, made: str) -> Session | None:
+    """The session that another run made at the same time and before this one, which then goes; else none."""
+    if not task.params["unique"]:
+        return None
+    first = next(iter(_named(task, sessions)), None)
+    if first is None or first["id"] == made:
+        return None
+    sessions.destroy(made)
+    task.changed = False
+    return first
 
 
 def _absent(task: Task, sessions: Sessions) -> Change:

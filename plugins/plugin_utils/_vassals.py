@@ -30,6 +30,8 @@ _PLUGIN_OPTIONS = ("plugins-dir", "plugin", "plugins", "need-plugin", "need-plug
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLACEHOLDER = re.compile(r"[@$%]\(")
+# uWSGI replaces magic variables before it parses the file, and of an unknown one it takes the next byte away: a quote, a line's end.
+_MAGIC = re.compile(r"%[A-Za-z0-9%(\[]")
 _DURATION = re.compile(r"([0-9]{1,10})(ms|s|m|h)?\Z")
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _YAML_SAFE = re.compile(r"[A-Za-z0-9/.:+=(][^#\"'\\{}\[\]&*!|>%`]*\Z")
@@ -74,10 +76,17 @@ def _text(where: str, value: Any) -> str:
 
 
 def _plain(where: str, value: Any) -> str:
-    """Text for Consul: uWSGI would replace placeholders in it, `@(exec://...)` by running a command."""
+    """Text for Consul."""
+    if value == "":
+        raise _wrong(where, value, "give text that is not empty")
+    return _literal(where, value)
+
+
+def _literal(where: str, value: Any) -> str:
+    """Text that stays what it is: uWSGI would replace placeholders in it, `@(exec://...)` by running a command."""
     text = _text(where, value)
-    if not text or _PLACEHOLDER.search(text):
-        raise _wrong(where, value, "give text that is not empty and has no '@(', '$(' or '%('")
+    if _PLACEHOLDER.search(text):
+        raise _wrong(where, value, "give text that has no '@(', '$(' or '%('")
     # A single percent sign is uWSGI's magic variable, and two are one.
     return text.replace("%", "%%")
 
@@ -103,6 +112,11 @@ def _duration(least: str, most: str, *, or_zero: bool = False) -> Callable[[str,
         return str(value)
 
     return check
+
+
+def is_duration(value: Any) -> bool:
+    """Whether the plugin reads it as a duration."""
+    return isinstance(value, (str, int)) and not isinstance(value, bool) and _milliseconds(str(value)) >= 0
 
 
 def _milliseconds(text: str) -> int:
@@ -306,7 +320,7 @@ def consul_options(where: str, consul: Any) -> Options:
 # --- uWSGI's options ------------------------------------------------------------------------------------------------------
 
 
-def option_list(where: str, options: Any) -> Options:
+def option_list(where: str, options: Any, literal: bool = False) -> Options:
     """Options from a mapping (a list as value repeats the option), or from a list of mappings, whose order is kept.
 
     In a mapping the options that load plugins come first: in strict mode uWSGI knows a plugin's options only after it.
@@ -325,8 +339,16 @@ def option_list(where: str, options: Any) -> Options:
             if not _OPTION.match(str(key)):
                 raise _wrong(f"{where}, option", key, "give the name of a uWSGI option: letters, digits, '-' and '_'")
             values = value if isinstance(value, (list, tuple)) else [value]
-            result += [(str(key), _text(f"{where}.{key}", item)) for item in values]
+            result += [(str(key), (_literal if literal else _magic)(f"{where}.{key}", item)) for item in values]
     return result
+
+
+def _magic(where: str, value: Any) -> str:
+    """Text in which a percent sign begins a magic variable, `%%` for a percent sign among them."""
+    text = _text(where, value)
+    if "%" in _MAGIC.sub("", text):
+        raise _wrong(where, value, "uWSGI takes a percent sign and what follows for a magic variable: write %% for one")
+    return text
 
 
 def _ini(where: str, options: Options) -> str:
@@ -342,6 +364,9 @@ def _yml(where: str, options: Options) -> str:
 
 
 def _xml(where: str, options: Options) -> str:
+    for key, value in options:
+        if not value:
+            raise _wrong(f"{where}.{key}", value, "uWSGI reads 1 from XML where a value is empty: use the format ini or json")
     return "<uwsgi>\n" + "".join(f"  <{key}>{escape(value)}</{key}>\n" for key, value in options) + "</uwsgi>\n"
 
 
@@ -359,6 +384,26 @@ def _json(where: str, options: Options) -> str:
 
 
 _WRITERS: dict[str, Callable[[str, Options], str]] = {"ini": _ini, "yml": _yml, "xml": _xml, "json": _json}
+
+
+def render(where: str, options: Options, form: str) -> str:
+    """A whole configuration in one of `FORMATS`."""
+    content = _WRITERS[form](where, options)
+    if len(content.encode()) > _CONTENT_LENGTH:
+        raise VassalError(f"{where} has {len(content.encode())} bytes as {form}, and uWSGI takes {_CONTENT_LENGTH}: give it fewer options")
+    return content
+
+
+def config(options: Any, form: str = "ini", literal: bool = False) -> str:
+    """A configuration from options as `option_list` takes them.
+
+    literal: values are what they are, and no text in them is a magic variable or a placeholder. Raises `VassalError`.
+    """
+    where = "options"
+    listed = option_list(where, options, literal)
+    if not listed:
+        raise VassalError(f"{where} is empty: give options, such as http-socket and module")
+    return render(where, listed, _choice(*FORMATS)("format", form))
 
 
 # --- vassals --------------------------------------------------------------------------------------------------------------
@@ -419,7 +464,4 @@ def _content(where: str, vassal: Mapping[str, Any], form: str, defaults: Mapping
         if isinstance(consul, Mapping) and agents and "agent" not in consul:
             consul = {"agent": list(agents), **consul}
         options += consul_options(f"{where}.consul", consul)
-    content = _WRITERS[form](where, options + own)
-    if len(content.encode()) > _CONTENT_LENGTH:
-        raise VassalError(f"{where} has {len(content.encode())} bytes as {form}, and uWSGI takes {_CONTENT_LENGTH}: give it fewer options")
-    return content
+    return render(where, options + own, form)

@@ -103,8 +103,8 @@ class Lab:
         """A name that was not used before."""
         return f"bench-{next(self._services)}"
 
-    def agent(self, config: dict[str, Any] | None = None) -> ConsulAgent:
-        agent = ConsulAgent(self.place("consul"), config)
+    def agent(self, config: dict[str, Any] | None = None, node: str = "node1", datacenter: str = "dc1") -> ConsulAgent:
+        agent = ConsulAgent(self.place("consul"), config, node, datacenter)
         self._resources.callback(agent.stop)
         return agent.start()
 

@@ -32,40 +32,50 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .acl import AgentTokens, AuthMethods, BindingRules, Policies, Replication, Roles, Tokens
     from .api import Api, AsyncApi
     from .client import AsyncClient, Client
     from .config import Config, ConfigError
+    from .config_entries import ConfigEntries
     from .datacenters import Datacenters
     from .discovery import Discovery, Instances
     from .election import Election
     from .events import Events
     from .health import Health
+    from .intentions import Intentions
     from .keyring import Keyring
     from .kv import KV
     from .lock import Lock
     from .maintenance import Maintenance
     from .mesh import Mesh
     from .operator import Operator
+    from .overview import Overview
     from .queries import Queries
     from .registration import ExternalService, Service
     from .semaphore import Semaphore
+    from .session_locks import SessionLock, SessionSemaphore
     from .sessions import Sessions
     from .settings import Agent, Settings
     from .snapshots import BadSnapshotError, Snapshots
     from .sweeper import Sweeper
     from .transactions import Operation, TransactionError
     from .updates import OutcomeUnknownError
+    from .waiting import Look, Waiting
     from .watch import Snapshot, Watch
 
 # Where each name is that is loaded when it is first used.
 _MODULES = {
     "Agent": "settings",
+    "AgentTokens": "acl",
     "Api": "api",
     "AsyncApi": "api",
     "AsyncClient": "client",
     "BadSnapshotError": "snapshots",
+    "AuthMethods": "acl",
+    "BindingRules": "acl",
     "Client": "client",
     "Config": "config",
+    "ConfigEntries": "config_entries",
     "ConfigError": "config",
     "Datacenters": "datacenters",
     "Discovery": "discovery",
@@ -74,37 +84,51 @@ _MODULES = {
     "ExternalService": "registration",
     "Health": "health",
     "Instances": "discovery",
+    "Intentions": "intentions",
     "KV": "kv",
     "Keyring": "keyring",
     "Lock": "lock",
+    "Look": "waiting",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
     "Operation": "transactions",
     "Operator": "operator",
     "OutcomeUnknownError": "updates",
+    "Overview": "overview",
+    "Policies": "acl",
     "Queries": "queries",
+    "Replication": "acl",
+    "Roles": "acl",
     "Semaphore": "semaphore",
     "Service": "registration",
+    "SessionLock": "session_locks",
+    "SessionSemaphore": "session_locks",
     "Sessions": "sessions",
     "Settings": "settings",
     "Snapshot": "watch",
     "Snapshots": "snapshots",
     "Sweeper": "sweeper",
+    "Tokens": "acl",
     "TransactionError": "transactions",
+    "Waiting": "waiting",
     "Watch": "watch",
 }
 
 __all__ = [
     "KV",
     "Agent",
+    "AgentTokens",
     "Api",
     "AsyncApi",
     "AsyncClient",
+    "AuthMethods",
     "BadAnswerError",
     "BadRequestError",
     "BadSnapshotError",
+    "BindingRules",
     "Client",
     "Config",
+    "ConfigEntries",
     "ConfigError",
     "ConflictError",
     "ConsulError",
@@ -115,10 +139,12 @@ __all__ = [
     "ExternalService",
     "Health",
     "Instances",
+    "Intentions",
     "InvalidValueError",
     "Keyring",
     "LibraryMissingError",
     "Lock",
+    "Look",
     "LostError",
     "Maintenance",
     "Mesh",
@@ -129,19 +155,27 @@ __all__ = [
     "Operation",
     "Operator",
     "OutcomeUnknownError",
+    "Overview",
     "PermissionDeniedError",
+    "Policies",
     "Queries",
+    "Replication",
     "RequestError",
+    "Roles",
     "Semaphore",
     "ServerError",
     "Service",
+    "SessionLock",
+    "SessionSemaphore",
     "Sessions",
     "Settings",
     "Snapshot",
     "Snapshots",
     "Sweeper",
+    "Tokens",
     "TooStaleError",
     "TransactionError",
+    "Waiting",
     "Watch",
 ]
 

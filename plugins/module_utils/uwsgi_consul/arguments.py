@@ -10,10 +10,11 @@ Each takes the value and *what* it is, which is the argument's name as its calle
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -27,6 +28,15 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Names are segments of paths; a longer one is a mistake.
 LONGEST_NAME = 512
+
+
+@contextlib.contextmanager
+def within(place: str) -> Iterator[None]:
+    """Errors from inside say where they were found: `checks[2]` before the name of the argument."""
+    try:
+        yield
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{place}: {error.problem}", advice=error.advice) from None
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,14 +72,11 @@ def http(
     options: as for `ttl`, and for each check that the agent makes: `success_before_passing`, `failures_before_warning` and
     `failures_before_critical`, how many results in a row it takes. Raises `InvalidValueError`.
     """
-    parts = _url(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidValueError(f"url: {arguments.shown(url)} is no URL such as http://127.0.0.1:8000/health")
-    check = {"HTTP": url, **_interval(interval, timeout)}
+    check = {"HTTP": _url(url), **_interval(interval, timeout)}
     if method is not None:
         check["Method"] = arguments.name(method, "method")
     if headers is not None:
-        check["Header"] = _headers(headers)
+        check["Header"] = judged_headers(headers)
     if body is not None:
         check["Body"] = arguments.text(body, "body")
     return {**check, **_tls(tls_server_name, validate_certs), **_common(agents=True, **options)}
@@ -110,11 +107,37 @@ def grpc(
 
     Raises `InvalidValueError`.
     """
-    place, slash, service = arguments.name(target, "target").partition("/")
-    check = {"GRPC": f"{_host_and_port(place, 'target')}{slash}{service}", **_interval(interval, timeout)}
+    check = {"GRPC": _target(target), **_interval(interval, timeout)}
     if arguments.boolean(use_tls, "use_tls"):
         check["GRPCUseTLS"] = True
     return {**check, **_tls(tls_server_name, validate_certs), **_common(agents=True, **options)}
+
+
+def define(given: object) -> dict[str, Any]:
+    """A check from a mapping in Consul's own terms, of any kind, in the API's names.
+
+    Its kind, by exactly one of: ttl, http (a URL), tcp, udp, h2ping (`host:port`), grpc (`host:port/service`), args (a command and
+    its arguments; in a container with docker_container_id and shell), os_service (a name), alias_service (the id of another
+    service) or alias_node; the last two together are a service of another node.
+    What it takes: id, name, notes, status (that it starts with), interval, timeout, method, header (a text or a list of texts by
+    name), body, disable_redirects, tls_server_name, tls_skip_verify, tcp_use_tls, grpc_use_tls, h2ping_use_tls,
+    output_max_size, success_before_passing, failures_before_warning, failures_before_critical,
+    deregister_critical_service_after. What is `None` counts as not given. Raises `InvalidValueError`.
+    """
+    check = {}
+    for field, value in arguments.fields(given, "check", tuple(_FIELDS)).items():
+        if value is not None:
+            check[_NAMES[field.replace("_", "")]] = _FIELDS[field](value, field)
+    kinds = [field for field in _KIND_FIELDS if _NAMES[field.replace("_", "")] in check]
+    if len(kinds) != 1 and kinds not in (["alias_service", "alias_node"], ["args", "docker_container_id"]):
+        raise InvalidValueError(f"a check is one of {', '.join(_KIND_FIELDS)}, and this one is {' and '.join(kinds) or 'none of them'}")
+    made = kinds[0] not in ("ttl", "alias_service", "alias_node")
+    if made != ("Interval" in check):
+        raise InvalidValueError(f"interval: {'is missing' if made else 'is of no use'} for a check by {kinds[0]}")
+    warning, critical = (check.get(f"FailuresBefore{status}", 0) for status in ("Warning", "Critical"))
+    if warning > critical:
+        raise InvalidValueError(f"failures_before_warning: {warning} is more than failures_before_critical, which is {critical}")
+    return check
 
 
 def definitions(given: object, service_id: str, deregister_after: float) -> list[dict[str, Any]]:
@@ -206,12 +229,12 @@ def _common(
     return check
 
 
-def deregistration(after: object) -> float:
+def deregistration(after: object, what: str = "deregister_after") -> float:
     """The seconds after which Consul removes a critical service, 0 for never; raises `InvalidValueError`."""
-    seconds = arguments.duration(after, "deregister_after", 0.0, _LONGEST)
+    seconds = arguments.duration(after, what, 0.0, _LONGEST)
     if 0 < seconds < LEAST_DEREGISTER_AFTER:
         raise InvalidValueError(
-            f"deregister_after: {arguments.shown(after)} is less than the {LEAST_DEREGISTER_AFTER:g} s that Consul waits at least",
+            f"{what}: {arguments.shown(after)} is less than the {LEAST_DEREGISTER_AFTER:g} s that Consul waits at least",
             advice="Give 60 or more, or 0 for never",
         )
     return seconds
@@ -234,27 +257,35 @@ def _tls(server_name: object, validate_certs: object) -> dict[str, Any]:
     return check
 
 
-def _headers(headers: object) -> dict[str, list[str]]:
+def judged_headers(headers: object, what: str = "headers") -> dict[str, list[str]]:
+    """The headers of a request, each as a list of texts; raises `InvalidValueError`, which shows none of them."""
     if not isinstance(headers, Mapping):
-        raise InvalidValueError(f"headers: {arguments.shown(headers)} is no mapping of names to values")
+        raise InvalidValueError(f"{what}: {arguments.shown(headers)} is no mapping of names to values")
     found = {}
     for name, value in headers.items():
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, Sequence) or not all(isinstance(one, str) and not re.search(r"[\x00-\x1f\x7f]", one) for one in values):
             # A header may be a credential, so its value is not shown.
-            raise InvalidValueError(f"headers: the value of {arguments.shown(name)} is no text on one line, nor a list of such")
-        found[arguments.name(name, "headers")] = [arguments.text(one, "headers") for one in values]
+            raise InvalidValueError(f"{what}: the value of {arguments.shown(name)} is no text on one line, nor a list of such")
+        found[arguments.name(name, what)] = [arguments.text(one, what) for one in values]
     return found
 
 
-def _url(url: object) -> Any:
+def _url(url: object, what: str = "url") -> str:
+    given = arguments.name(url, what)
     try:
-        parts = urlsplit(arguments.name(url, "url"))
-        if parts.port == 0:
-            raise ValueError
-        return parts
+        parts = urlsplit(given)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        raise InvalidValueError(f"url: {arguments.shown(url)} is no URL such as http://127.0.0.1:8000/health") from None
+        good = False
+    if not good:
+        raise InvalidValueError(f"{what}: {arguments.shown(url)} is no URL such as http://127.0.0.1:8000/health")
+    return given
+
+
+def _target(target: object, what: str = "target") -> str:
+    place, slash, service = arguments.name(target, what).partition("/")
+    return f"{_host_and_port(place, what)}{slash}{service}"
 
 
 def _host_and_port(address: object, what: str = "address") -> str:
@@ -267,3 +298,43 @@ def _host_and_port(address: object, what: str = "address") -> str:
     if not good:
         raise InvalidValueError(f"{what}: {arguments.shown(given)} is no address such as 127.0.0.1:8000 or [::1]:8000")
     return given
+
+
+def _command(value: object, what: str) -> list[str]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (list, tuple)) or not value:
+        raise InvalidValueError(f"{what}: {arguments.shown(value)} is no list of a command and its arguments")
+    given = [arguments.text(one, what) for one in value]
+    if not given[0] or any("\0" in one for one in given):
+        raise InvalidValueError(f"{what}: {arguments.shown(value)} is no list of a command and its arguments")
+    return given
+
+
+def _within(least: float) -> Callable[[object, str], str]:
+    return lambda value, what: duration(arguments.duration(value, what, least, _LONGEST))
+
+
+def _count(value: object, what: str) -> int:
+    return arguments.integer(value, what, 0, 1000)
+
+
+_KIND_FIELDS = ("ttl", "http", "tcp", "udp", "grpc", "h2ping", "args", "docker_container_id", "os_service", "alias_service", "alias_node")
+# How each field of `define` is judged.
+_FIELDS: dict[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(("id", "name", "method", "shell", "tls_server_name", *_KIND_FIELDS[7:]), arguments.name),
+    **dict.fromkeys(("disable_redirects", "tls_skip_verify", "tcp_use_tls", "grpc_use_tls", "h2ping_use_tls"), arguments.boolean),
+    **dict.fromkeys(("success_before_passing", "failures_before_warning", "failures_before_critical"), _count),
+    **dict.fromkeys(("tcp", "udp", "h2ping"), _host_and_port),
+    "notes": arguments.text,
+    "body": arguments.text,
+    "status": lambda value, what: arguments.choice(value, what, ("passing", "warning", "critical")),
+    "ttl": _within(0.1),
+    "http": _url,
+    "grpc": _target,
+    "args": _command,
+    "header": judged_headers,
+    # Consul makes a second of anything shorter.
+    "interval": _within(1.0),
+    "timeout": _within(0.001),
+    "output_max_size": lambda value, what: arguments.integer(value, what, 1, 2**31 - 1),
+    "deregister_critical_service_after": lambda value, what: duration(deregistration(value, what)),
+}

@@ -6,34 +6,30 @@
 
 A claim lives in the event loop of the `background`; what its owner may ask in any thread is said there.
 
-Sources: https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions and .../api-docs/txn
+Source: https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions
 """
 
 from __future__ import annotations
 
-import abc
 import asyncio
 import atexit
-import base64
 import contextlib
 import enum
-import json
 import os
 import random
 from collections.abc import Sequence
 from logging import getLogger
-from typing import Any, Coroutine, Dict, Mapping, NoReturn, TypeVar
+from typing import Any, Coroutine, TypeVar
 
 from . import background, keys
 from .api import AsyncApi
-from .errors import BadRequestError, ConflictError, ConsulError, NoAgentError, PermissionDeniedError, ServerError
+from .errors import ConflictError, ConsulError, NoAgentError, ServerError
+from .layouts import Entry, Layout, Operation, Outcome, committed, outcome, transaction
 from .lease import LeasedSession, Terms
 from .process import PerProcess
-from .protocol import Answer, excerpt
+from .protocol import Answer
 from .settings import Settings
 
-# The marks that Consul's own library for Go leaves in a key's flags, so that `consul lock` and we understand each other.
-LOCK_FLAGS, SEMAPHORE_FLAGS = 0x2DDCCBC058A50C18, 0xE0F69A2BAA414DE0
 # For how long a query waits for a change, in seconds; one that waits at an agent that hangs is noticed after it.
 HOLD = 20
 # An agent that is about to stop answers at once, with nothing new.
@@ -49,8 +45,6 @@ PATIENCE, _PATIENCE_AT_EXIT = 1.0, 3.0
 
 _log = getLogger(__name__)
 _Result = TypeVar("_Result")
-Entry = Dict[str, Any]
-Operation = Mapping[str, Any]
 
 
 class _Here:
@@ -64,15 +58,6 @@ class _Here:
 _here = PerProcess(_Here)
 
 
-class Outcome(enum.Enum):
-    """What came of a try."""
-
-    GRANTED = "it is ours"
-    TAKEN = "others have it"
-    DELAYED = "nobody has it, and nobody may for a while: the lock delay"
-    CHANGED = "it has changed since it was read"
-
-
 class Release(enum.Enum):
     """What came of a release."""
 
@@ -84,9 +69,8 @@ class Release(enum.Enum):
 class Reading:
     """Reads keys again and again: at once and from the leader, then whenever they have changed."""
 
-    def __init__(self, api: AsyncApi, path: str, recurse: bool = False) -> None:
-        self._api, self._path = api, path
-        self._params: list[tuple[str, Any]] = [("recurse", "1")] if recurse else []
+    def __init__(self, api: AsyncApi, layout: Layout) -> None:
+        self._api, self._path, self._params = api, layout.path, layout.params
         self._index = 0
         self.certain = False
 
@@ -128,14 +112,16 @@ class Reading:
         return await self._api.request("GET", self._path, params, consistency=consistency, allow=(404,))
 
 
-class Claim(abc.ABC):
+class Claim:
     """One try to get something, its possession, and its end.
+
+    value: what its key holds from then on; `None` leaves what it has.
 
     In any thread may be asked: `process`, `granted`, `token`, `over`, `held` and, once granted, the session's lease.
     """
 
-    def __init__(self, settings: Settings, terms: Terms, what: str) -> None:
-        self.settings, self.terms, self.what = settings, terms, what
+    def __init__(self, settings: Settings, terms: Terms, layout: Layout, value: bytes | None) -> None:
+        self.settings, self.terms, self.layout, self.value = settings, terms, layout, value
         self.process = os.getpid()
         self.granted, self.finished = False, False
         self.token = 0
@@ -145,23 +131,6 @@ class Claim(abc.ABC):
         self._sending: asyncio.Future[Any] | None = None
         self._tasks: list[asyncio.Future[Any]] = []
         self._ending: asyncio.Future[Release] | None = None
-
-    # What each kind of claim knows.
-
-    @abc.abstractmethod
-    def _reading(self) -> Reading: ...
-
-    @abc.abstractmethod
-    async def _try(self, entries: list[Entry]) -> Outcome:
-        """Tries to get it, which was read just now as *entries*."""
-
-    @abc.abstractmethod
-    def _token_of(self, entries: list[Entry]) -> int:
-        """The token if it is ours, else 0."""
-
-    @abc.abstractmethod
-    def _release(self, entries: list[Entry], session: str) -> list[Operation]:
-        """The operations that release what is the session's."""
 
     # For its owner.
 
@@ -214,6 +183,23 @@ class Claim(abc.ABC):
         return ending.result() if ending.done() else Release.UNKNOWN
 
     # How it goes.
+
+    def _reading(self) -> Reading:
+        return Reading(background.api(self.settings), self.layout)
+
+    async def _try(self, entries: list[Entry]) -> Outcome:
+        """Tries to get it, which was read just now as *entries*."""
+        self.token = self._token_of(entries)
+        if self.token:
+            return Outcome.GRANTED
+        if self.layout.is_taken(entries):
+            return Outcome.TAKEN
+        session = await self._live_session()
+        return await self._attempt(session, self.layout.acquisition(entries, session.id, self.value))
+
+    def _token_of(self, entries: list[Entry]) -> int:
+        """The token if it is ours, else 0."""
+        return self.layout.token(entries, self.session.id) if self.session is not None else 0
 
     async def _contend(self, once: bool, patient: bool) -> bool:
         reading = self._reading()
@@ -337,7 +323,7 @@ class Claim(abc.ABC):
                 if not self._token_of(entries):
                     return gone
                 before, gone = gone, Release.DONE
-                refused, _results = await self.commit(self._release(entries, self.session.id))
+                refused, _results = await self._commit(self.layout.release(entries, self.session.id, self.terms.behavior))
                 if not refused:
                     return Release.DONE
                 # Somebody has written it in that moment.
@@ -346,13 +332,13 @@ class Claim(abc.ABC):
                 pause = min(pause * 2, _LONGEST_PAUSE)
             except ConsulError:
                 return Release.UNKNOWN
-            if loop.time() + pause > deadline:
+            left = deadline - loop.time()
+            if left <= 0:
                 return Release.UNKNOWN
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            # Tried once more when the time is up, so that all of it is made use of, however long the pauses have become.
+            await asyncio.sleep(min(pause * random.uniform(0.5, 1), left))  # noqa: S311
 
-    # For the kinds of claims.
-
-    async def live_session(self) -> LeasedSession:
+    async def _live_session(self) -> LeasedSession:
         """The session of this claim, made when there is none or the last one has ended."""
         if self.session is not None and not self.session.lease.is_valid():
             await self._drop_session()
@@ -363,49 +349,20 @@ class Claim(abc.ABC):
         self._tasks.append(asyncio.ensure_future(session.keep()))
         return session
 
-    async def commit(self, operations: Sequence[Operation]) -> tuple[str, list[Entry]]:
-        """Does all the operations on keys, or none; returns why none was done, which is empty when all were, and their results.
+    async def _commit(self, operations: Sequence[Operation]) -> tuple[str, list[Entry]]:
+        """As `committed` says of the operations. Raises `ConsulError`."""
+        asking = background.api(self.settings).request("PUT", "/v1/txn", body=transaction(operations), allow=(409,))
+        return committed(await asking, self.layout.what)
 
-        Raises `ConsulError`.
-        """
-        body = json.dumps([{"KV": operation} for operation in operations])
-        answer = await background.api(self.settings).request("PUT", "/v1/txn", body=body, allow=(409,))
-        found = answer.json()
-        try:
-            if answer.status == 200:
-                return "", [result["KV"] for result in found["Results"]]
-            reasons = "; ".join(error["What"] for error in found["Errors"])
-        except (KeyError, TypeError, ValueError):
-            raise answer.bad() from None
-        if "Permission denied" in reasons:
-            raise PermissionDeniedError(
-                f"{answer.status} {excerpt(reasons)}",
-                asked=answer.asked,
-                agent=answer.agent,
-                advice=f"The token needs key:write for {self.what}",
-                status=answer.status,
-                answer=reasons,
-            )
-        return reasons or "refused without a reason", []
-
-    async def attempt(self, session: LeasedSession, operations: Sequence[Operation]) -> Outcome:
-        """What came of operations that ask for it with the session; the result that has the session has the token."""
+    async def _attempt(self, session: LeasedSession, operations: Sequence[Operation]) -> Outcome:
+        """What came of operations that ask for it with the session."""
         self._tried = True
-        reasons, results = await self._send(self.commit(operations))
-        if not reasons:
-            self.token = next((int(result["ModifyIndex"]) for result in results if result.get("Session") == session.id), 0)
-            return Outcome.GRANTED if self.token else Outcome.CHANGED
-        if "invalid session" in reasons:
+        reasons, results = await self._send(self._commit(operations))
+        came, self.token = outcome(reasons, results, session.id)
+        if came is Outcome.ENDED:
             session.lease.lose("Consul has ended its session")
             return Outcome.CHANGED
-        if "lock delay" in reasons:
-            return Outcome.DELAYED
-        if any(sign in reasons for sign in ("index check", "check index", "exists", "already held", "stale")):
-            return Outcome.CHANGED
-        raise BadRequestError(f"409 {excerpt(reasons)}", asked="PUT /v1/txn", status=409, answer=reasons)
-
-    def conflict(self, problem: str, advice: str = "") -> NoReturn:
-        raise ConflictError(f"{self.what}: {problem}", advice=advice)
+        return came
 
     async def _send(self, asking: Coroutine[Any, Any, _Result]) -> _Result:
         """Asks in a way that whoever stops waiting does not stop it: half a request may be a whole one for Consul."""
@@ -429,59 +386,8 @@ class Claim(abc.ABC):
     def _note(self, error: ConsulError) -> None:
         # Its words differ at each try.
         if type(error) is not type(self.trouble):
-            _log.warning("%s: waits for Consul: %s", self.what, error)
+            _log.warning("%s: waits for Consul: %s", self.layout.what, error)
         self.trouble = error
-
-
-class KeyClaim(Claim):
-    """A claim of one key, which Consul's locks are.
-
-    value: what the key holds from then on; `None` leaves what it has. flags: that the key must have, and gets.
-    """
-
-    def __init__(self, settings: Settings, terms: Terms, what: str, key: str, value: bytes | None, flags: int) -> None:
-        super().__init__(settings, terms, what)
-        self.key, self.value, self.flags = key, value, flags
-
-    def _reading(self) -> Reading:
-        return Reading(background.api(self.settings), keys.path(self.key, "key"))
-
-    async def _try(self, entries: list[Entry]) -> Outcome:
-        entry = entries[0] if entries else None
-        if entry is not None and entry["session"]:
-            self.token = self._token_of(entries)
-            return Outcome.GRANTED if self.token else Outcome.TAKEN
-        # Who stores a value in a key that he holds takes its mark away; it is there again when he has released it.
-        if entry is not None and entry["flags"] != self.flags:
-            self.conflict(f"the key is there, with the flags {entry['flags']}: it has another use", "Take another key, or delete it")
-        session = await self.live_session()
-        kept: bytes = entry["value"] if entry is not None else b""
-        # In one transaction, so that no value is overwritten that was stored since it was read.
-        unchanged = {"Verb": "check-not-exists", "Key": self.key} if entry is None else self._unchanged(entry)
-        value = self.value if self.value is not None else kept
-        return await self.attempt(session, [unchanged, self._operation("lock", session.id, value)])
-
-    def _token_of(self, entries: list[Entry]) -> int:
-        # Not LockIndex: it starts again when the key is deleted, and becomes 0 when somebody stores a value without a lock.
-        return next((int(entry["modify_index"]) for entry in entries if self.session and entry["session"] == self.session.id), 0)
-
-    def _release(self, entries: list[Entry], session: str) -> list[Operation]:
-        entry = entries[0]
-        if self.terms.behavior == "delete":
-            ours = {"Verb": "check-session", "Key": self.key, "Session": session}
-            return [ours, {"Verb": "delete-cas", "Key": self.key, "Index": entry["modify_index"]}]
-        return [self._unchanged(entry), self._operation("unlock", session, entry["value"])]
-
-    def _unchanged(self, entry: Entry) -> Operation:
-        return {"Verb": "check-index", "Key": self.key, "Index": entry["modify_index"]}
-
-    def _operation(self, verb: str, session: str, value: bytes) -> Operation:
-        return {"Verb": verb, "Key": self.key, "Value": encoded(value), "Flags": self.flags, "Session": session}
-
-
-def encoded(value: bytes) -> str:
-    """A value as transactions take it."""
-    return base64.b64encode(value).decode()
 
 
 def is_lasting(error: ConsulError) -> bool:

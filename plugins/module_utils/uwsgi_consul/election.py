@@ -27,9 +27,10 @@ from typing import Any, TypeVar
 
 from . import arguments, background, keys
 from .api import Api
-from .claim import KeyClaim
+from .claim import Claim
 from .errors import ConsulError
 from .holding import LONGEST_WAIT
+from .layouts import KeyLayout
 from .lease import Lease, Terms, now
 from .lock import value_of
 from .process import PerProcess
@@ -181,9 +182,9 @@ class Election:
         # It waits for the callback, and for Consul.
         await asyncio.get_running_loop().run_in_executor(None, self.resign)
 
-    def _claim(self) -> KeyClaim:
+    def _claim(self) -> Claim:
         value = self._value if self._value is not None else _myself()
-        return KeyClaim(self.client.settings, self._terms, f"the election {self.name}", self.key, value, _FLAGS)
+        return Claim(self.client.settings, self._terms, KeyLayout(f"the election {self.name}", self.key, _FLAGS), value)
 
     def _belong_to_process(self) -> None:
         if self._process != os.getpid():
@@ -197,7 +198,7 @@ class _Campaign:
         self._election = election
         self._calls = Calls()
         self._changed = threading.Condition()
-        self._claim: KeyClaim | None = None
+        self._claim: Claim | None = None
         self._lease: Lease | None = None
         self._token = 0
         self._stopped = False
@@ -249,7 +250,7 @@ class _Campaign:
             if claim.session is not None:
                 await self._lead(claim, claim.session.lease)
 
-    async def _lead(self, claim: KeyClaim, lease: Lease) -> None:
+    async def _lead(self, claim: Claim, lease: Lease) -> None:
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         token = claim.token

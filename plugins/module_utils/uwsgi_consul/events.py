@@ -44,20 +44,7 @@ class Events(Bound):
         node, service, tag: regular expressions; only agents of such nodes, or with such services (a tag needs a service),
         keep the event. Raises `ConsulError`.
         """
-        if not isinstance(payload, (str, bytes)):
-            raise InvalidValueError(f"payload: {arguments.shown(payload)} is neither text nor bytes")
-        data = arguments.text(payload, "payload").encode() if isinstance(payload, str) else payload
-        path = f"/v1/event/fire/{arguments.path_name(name, 'name')}"
-        size = len(name.encode()) + len(data)
-        if size > LARGEST:
-            raise InvalidValueError(
-                f"payload: with the name it has {size} bytes, and an event may have {LARGEST}",
-                advice="Put the data into the KV store, and its key into the event",
-            )
-        if tag is not None and service is None:
-            raise InvalidValueError(f"tag: {arguments.shown(tag)} is of no use without service")
-        given = {"node": node, "service": service, "tag": tag}
-        params = [(what, arguments.name(value, what)) for what, value in given.items() if value is not None]
+        path, params, data = firing(name, payload, node, service, tag)
         fired: Event = read(self._ask("PUT", path, params, data), event)
         return fired
 
@@ -120,6 +107,27 @@ class Following:
         for known in list(self._known)[: max(0, len(self._known) - _REMEMBERED)]:
             del self._known[known]
         return new
+
+
+def firing(
+    name: str, payload: str | bytes = b"", node: str | None = None, service: str | None = None, tag: str | None = None
+) -> tuple[str, list[tuple[str, Any]], bytes]:
+    """Path, parameters and body of the request that fires an event; raises `InvalidValueError`."""
+    if not isinstance(payload, (str, bytes)):
+        raise InvalidValueError(f"payload: {arguments.shown(payload)} is neither text nor bytes")
+    data = arguments.text(payload, "payload").encode() if isinstance(payload, str) else payload
+    path = f"/v1/event/fire/{arguments.path_name(name, 'name')}"
+    size = len(name.encode()) + len(data)
+    if size > LARGEST:
+        raise InvalidValueError(
+            f"payload: with the name it has {size} bytes, and an event may have {LARGEST}",
+            advice="Put the data into the KV store, and its key into the event",
+        )
+    if tag is not None and service is None:
+        raise InvalidValueError(f"tag: {arguments.shown(tag)} is of no use without service")
+    given = {"node": node, "service": service, "tag": tag}
+    params = [(what, arguments.name(value, what)) for what, value in given.items() if value is not None]
+    return path, params, data
 
 
 def event(item: dict[str, Any]) -> Event:

@@ -27,13 +27,12 @@ from typing import Any
 
 from . import background
 from .api import AsyncApi
+from .definitions import NONCE_KEY
 from .errors import ConsulError, NoAgentError
 from .health import Probe
 from .protocol import Answer, excerpt, segment
 from .settings import Settings
 
-# The service's meta under this key tells whose a registration is; the uWSGI plugin calls it the same.
-NONCE_KEY = "uwsgi-instance"
 # So many requests with the same settings are under way at once, each on a connection of its own.
 _WIDTH = 4
 # Beats are sent at multiples of this, in seconds, so that those of many services fall together.

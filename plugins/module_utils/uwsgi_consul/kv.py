@@ -17,7 +17,7 @@ from .bound import Bound, read
 from .errors import ConsulError, InvalidValueError
 from .keys import entries
 from .protocol import Answer
-from .transactions import Operation
+from .transactions import Operation, TransactionError
 from .updates import NewValue, Update
 
 if TYPE_CHECKING:
@@ -40,6 +40,24 @@ class KV(Bound):
     def get(self, key: str, *, consistency: str | None = None) -> dict[str, Any] | None:
         """The entry of a key, or `None` when there is no such key. Raises `ConsulError`."""
         return self._get(key, consistency)
+
+    def get_many(self, keys: Iterable[str], *, consistency: str | None = None) -> dict[str, dict[str, Any] | None]:
+        """The entries of several keys, by key, `None` where there is no such key, by one request for each 64.
+
+        Where some are missing, an old Consul takes a second one. Unlike `tree`, it raises `PermissionDeniedError` for keys
+        that may not be read. Raises `ConsulError`.
+        """
+        wanted = list(dict.fromkeys(_several(keys)))
+        if len(wanted) == 1:
+            return {wanted[0]: self.get(wanted[0], consistency=consistency)}
+        try:
+            results = self._transaction([Operation.get_or_empty(key) for key in wanted], True, consistency=consistency)
+        except TransactionError as error:
+            # An old Consul does not know that operation, and calls it denied where ACLs are on.
+            if not error.failures:
+                raise
+            return self._get_many_of_old(wanted, consistency)
+        return dict(zip(wanted, results))
 
     def tree(self, prefix: str, *, consistency: str | None = None) -> list[dict[str, Any]]:
         """The entries of all keys that start with *prefix*, sorted by key; an empty prefix means the whole store.
@@ -184,6 +202,24 @@ class KV(Bound):
             return watch(self.client, keys.path(key, "key"), params, _first_entry, on_change)
         return watch(self.client, keys.tree_path(key, "key"), [("recurse", "1"), *params], _sorted_entries, on_change)
 
+    def _get_many_of_old(self, wanted: Sequence[str], consistency: str | None) -> dict[str, dict[str, Any] | None]:
+        """As `get_many`, of a Consul that refuses to get a key that is missing, but names all those that are."""
+        found: dict[str, dict[str, Any] | None] = dict.fromkeys(wanted)
+        for first in range(0, len(wanted), transactions.MOST_OPERATIONS):
+            present = list(wanted[first : first + transactions.MOST_OPERATIONS])
+            while present:
+                try:
+                    results = self._transaction([Operation.get(key) for key in present], True, consistency=consistency)
+                except TransactionError as error:
+                    missing = {failure.key for failure in error.failures if failure.reason.endswith("doesn't exist")}
+                    if not missing or len(missing) < len(error.failures):
+                        raise
+                    present = [key for key in present if key not in missing]
+                else:
+                    found.update(zip(present, results))
+                    break
+        return found
+
     def _get(self, key: str, consistency: str | None = None, timeout: float | None = None) -> dict[str, Any] | None:
         return _first_entry(self._read(keys.path(key, "key"), (), consistency, timeout))
 
@@ -195,23 +231,40 @@ class KV(Bound):
             params = [*params, ("flags", flags)]
         return _flag(self._ask("PUT", keys.path(key, "key"), params, value, timeout=timeout))
 
-    def _transaction(self, operations: Iterable[Operation | Mapping[str, Any]], split: bool, timeout: float | None = None) -> list[Any]:
+    def _transaction(
+        self,
+        operations: Iterable[Operation | Mapping[str, Any]],
+        split: bool,
+        timeout: float | None = None,
+        consistency: str | None = None,
+    ) -> list[Any]:
         requests = transactions.requests(operations, split)
         total = sum(len(request.operations) for request in requests)
         results: list[Any] = []
         for request in requests:
             try:
-                results += self._commit(request, timeout)
+                results += self._commit(request, timeout, consistency)
             except ConsulError as error:
                 unknown = len(request.operations) if not request.reads and transactions.may_be_done(error) else 0
                 raise transactions.failed(error, request.first, unknown, total, results) from error
         return results
 
-    def _commit(self, request: transactions.Request, timeout: float | None) -> list[Any]:
-        answer = self._ask("PUT", "/v1/txn", [], request.body, idempotent=request.reads, timeout=timeout, allow=(409,))
+    def _commit(self, request: transactions.Request, timeout: float | None, consistency: str | None) -> list[Any]:
+        answer = self._ask(
+            "PUT", "/v1/txn", [], request.body, consistency=consistency, idempotent=request.reads, timeout=timeout, allow=(409,)
+        )
         if answer.status == 409:
             raise request.refused(answer)
         return request.results(answer)
+
+
+def _several(given: object) -> list[str]:
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidValueError(f"keys: {arguments.shown(given)} is no list of keys")
+    found = list(given)
+    for key in found:
+        keys.path(key, "keys")
+    return found
 
 
 def _first_entry(answer: Answer) -> dict[str, Any] | None:

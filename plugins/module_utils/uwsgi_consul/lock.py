@@ -14,9 +14,10 @@ from typing import Any
 
 from . import arguments, keys
 from .api import Api
-from .claim import LOCK_FLAGS, Claim, KeyClaim
+from .claim import Claim
 from .errors import InvalidValueError
 from .holding import Holding
+from .layouts import KeyLayout
 from .lease import Terms
 
 # What a transaction takes, in which a value stands in base64.
@@ -83,7 +84,7 @@ class Lock(Holding):
         return f"the lock {self.key}"
 
     def _new_claim(self) -> Claim:
-        return KeyClaim(self.client.settings, self._terms, self._what, self.key, self._value, LOCK_FLAGS)
+        return Claim(self.client.settings, self._terms, KeyLayout(self._what, self.key), self._value)
 
 
 def value_of(value: str | bytes | None) -> bytes | None:

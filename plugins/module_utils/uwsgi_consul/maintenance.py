@@ -14,6 +14,7 @@ from typing import Any
 from . import arguments
 from .api import Api
 from .bound import Bound, read
+from .registry import Registry
 
 _NODE_CHECK, _SERVICE_CHECK = "_node_maintenance", "_service_maintenance:"
 
@@ -43,6 +44,26 @@ class Maintenance(Bound):
         Returns what `state` says of it, and `changed`: whether it was on before. Raises as `enable`.
         """
         return self._switch(service_id, False, "")
+
+    def change(self, service_id: str | None = None, *, reason: str) -> dict[str, Any]:
+        """Gives a maintenance that is on another reason, and begins one that is off; returns as `enable` does.
+
+        Consul can only end it and begin it anew. So that nobody gets traffic in between, a check that is critical stands in for that
+        moment. Raises as `enable`.
+        """
+        arguments.text(reason, "reason", arguments.LONGEST_NAME)
+        registry = Registry(self.client)
+        before = self.enable(service_id, reason=reason)
+        if before["changed"] or before["reason"] == reason:
+            return before
+        check_id = "uwsgi-consul-maintenance" if service_id is None else f"uwsgi-consul-maintenance:{service_id}"
+        stand_in = {"id": check_id, "name": "Maintenance goes on", "ttl": "1h", "status": "critical"}
+        registry.register_check(stand_in, service_id=service_id)
+        try:
+            self.disable(service_id)
+            return {**self.enable(service_id, reason=reason), "changed": False}
+        finally:
+            registry.deregister_check(check_id)
 
     def state(self) -> dict[str, Any]:
         """What is in maintenance: `{"node": {"enabled": ..., "reason": ...}, "services": {id: the same, ...}}`.

@@ -147,7 +147,8 @@ def build_request(
         if settings.datacenter and "dc" not in names:
             query.append(("dc", settings.datacenter))
         consistency = check_consistency(consistency) or settings.consistency
-        if method == "GET" and consistency != "default" and not names & {"consistent", "stale", "cached"}:
+        reads = method == "GET" or (path == "/v1/txn" and idempotent)
+        if reads and consistency != "default" and not names & {"consistent", "stale", "cached"}:
             query.append((consistency, "1"))
     return Request(
         method=method,
@@ -280,11 +281,49 @@ def excerpt(text: str, length: int = 300) -> str:
     return line if len(line) <= length else f"{line[:length]}..."
 
 
+# What a request needs, by its path; `write` stands for reading where the request reads. Releases before 1.11 often do not say.
+_PERMISSIONS = (
+    (r"acl/token/[^/]+/clone|acl/", "acl:write"),
+    (r"agent/(service|check)/", "service:write (node:write for a check of the node)"),
+    (r"agent/(services|checks|health)", "service:read (node:read for checks of the node)"),
+    (r"agent/", "agent:write"),
+    (r"catalog/(de)?register", "node:write, and service:write for a service"),
+    (r"(catalog|health)/", "service:read and node:read"),
+    (r"config(/|$)", "the permission of its kind, such as service:write, service:intentions, mesh:write or operator:write"),
+    (r"connect/intentions|discovery-chain", "service:intentions or service:write of the service"),
+    (r"coordinate/", "node:write"),
+    (r"event/", "event:write"),
+    (r"kv/|txn", "key:write"),
+    (r"operator/keyring", "keyring:write"),
+    (r"operator/|connect/ca", "operator:write"),
+    (r"query", "query:write"),
+    (r"session/", "session:write"),
+    (r"snapshot", "acl:write and everything else (the policy global-management)"),
+)
+_READS = re.compile(r"/v1/(session/(info|node|list)|event/list)|/v1/query/[^/]+/(execute|explain)")
+
+
+def permission(method: str, target: str) -> str:
+    """The permission that a request needs, as Consul's documentation has it; empty for one that is not known here."""
+    needed = next((needed for path, needed in _PERMISSIONS if re.match(rf"/v1/({path})", target)), "")
+    return needed.replace("write", "read") if (method == "GET" and "/snapshot" not in target) or _READS.match(target) else needed
+
+
 def _acl_advice(answer: Answer, request: Request) -> str:
     if answer.status == 401 or "ACL support disabled" in answer.text:
         return "ACLs are switched off on that agent"
+    if "must be bootstrapped" in answer.text:
+        return "No token was made yet: make the first one (consul acl bootstrap, or the module consul_acl_bootstrap)"
     if "ACL not found" in answer.text:
-        return "Consul does not know the token: was it deleted, or is it of another cluster?"
+        if request.token:
+            return "Consul does not know the token: was it deleted, has it expired, or is it of another cluster?"
+        return (
+            "No token was given, and Consul does not know the agent's own default one: give one by token, token_file or CONSUL_HTTP_TOKEN"
+        )
+    # Newer releases say what is missing.
+    told = re.search(r"lacks permission|Missing \w+:\w+|no longer allowed", answer.text)
+    needed = "" if told else permission(request.method, request.target)
+    which = f"the permission {needed}" if needed else "that permission"
     if request.token:
-        return "The token needs that permission"
-    return "No token was given: give one with that permission by token, token_file or CONSUL_HTTP_TOKEN"
+        return f"The token needs {which}"
+    return f"No token was given: give one with {which} by token, token_file or CONSUL_HTTP_TOKEN"

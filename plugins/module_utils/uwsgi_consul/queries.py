@@ -14,7 +14,7 @@ from typing import Any, Dict, List
 
 from . import arguments
 from .bound import Bound, read
-from .errors import InvalidValueError, NotFoundError, ServerError
+from .errors import BadRequestError, InvalidValueError, NotFoundError, ServerError
 from .protocol import duration, seconds
 from .services import instance
 from .settings import check_token
@@ -22,6 +22,10 @@ from .settings import check_token
 TEMPLATE_TYPE = "name_prefix_match"
 _FAILOVER, _TARGET = ("nearest_n", "datacenters", "targets"), ("datacenter", "peer", "partition", "namespace")
 _LARGEST_TTL = 2**31 - 1
+# What Consul shows in place of a query's token to whom may not see it.
+HIDDEN = "<hidden>"
+# No query has this id.
+_NO_ID = "00000000-0000-0000-0000-000000000000"
 
 Query = Dict[str, Any]
 # Within the class below, `list` is its method.
@@ -45,6 +49,37 @@ class Queries(Bound):
         found = self._existing(query)
         self._put(found["id"], define(found["name"], service, **definition))
 
+    def replace(self, query_id: str, name: str, service: str, **definition: Any) -> None:
+        """Defines the query of an id anew, its name as well. Raises `ConsulError`."""
+        self._put(arguments.session(query_id, "query_id"), define(name, service, **definition))
+
+    def judge(self, name: str, service: str, **definition: Any) -> None:
+        """Raises `InvalidValueError` when the query can't be right, or has failover targets, which Consul before 1.14 does not know."""
+        wanted = define(name, service, **definition)
+        if "Targets" not in wanted["Service"].get("Failover", {}):
+            return
+        try:
+            # There is no such query, and a field that is unknown is refused before it is looked for.
+            self._put(_NO_ID, wanted)
+        except ServerError as error:
+            if "non-existent" not in error.answer:
+                raise
+        except NotFoundError:
+            return
+        except BadRequestError as error:
+            if "unknown field" not in error.answer:
+                raise
+            raise InvalidValueError(
+                "failover: this Consul knows no targets",
+                asked=error.asked,
+                agent=error.agent,
+                advice="They need Consul 1.14; nearest_n and datacenters are known everywhere",
+            ) from None
+
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """What defines the queries that the token may see, as `defined` has it, by their ids. Raises `ConsulError`."""
+        return {item["ID"]: defined(item) for item in self._items()}
+
     def ensure(self, name: str, service: str, **definition: Any) -> bool:
         """Makes the query of that name as it is defined here; returns whether there was anything to change.
 
@@ -66,7 +101,7 @@ class Queries(Bound):
             raise NotFoundError(
                 f"there is a query {name}, and the token may not see it", advice="The token needs the permission query:read", status=404
             )
-        if _comparable(found) == _comparable(wanted):
+        if defined(found) == defined(wanted):
             return False
         self._put(found["ID"], wanted)
         return True
@@ -253,13 +288,17 @@ def _query(item: dict[str, Any]) -> Query:
     }
 
 
-def _comparable(item: dict[str, Any]) -> dict[str, Any]:
-    """What of a query its definition decides; a token that is hidden equals no other, and no token only itself."""
+def defined(item: dict[str, Any]) -> dict[str, Any]:
+    """What of a query its definition decides, in the terms of `define`, tags and checks sorted, and its token: `None` without one,
+    `HIDDEN` when it may not be seen.
+
+    item: a query as Consul has it, or as `define` makes it.
+    """
     shape = _query(item)
     left_out = ("id", "create_index", "modify_index", "has_token")
     same = {name: value for name, value in shape.items() if name not in left_out}
     same.update({name: sorted(shape[name]) for name in ("tags", "ignore_check_ids")})
-    return {**same, "token": item.get("Token") or ""}
+    return {**same, "token": item.get("Token") or None}
 
 
 def _query_name(name: str, template: Any) -> str:

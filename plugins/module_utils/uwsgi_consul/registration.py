@@ -15,18 +15,18 @@ import functools
 import inspect
 import json
 import os
-import re
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import arguments, background, exits
+from . import arguments, background, definitions, exits
 from . import checks as kinds
+from .definitions import NONCE_KEY
 from .errors import BadRequestError, ConsulError, InvalidValueError, PermissionDeniedError
 from .health import DEFAULT_TIMEOUT, STATUSES, Probe
-from .heartbeat import NONCE_KEY, Registration, State
+from .heartbeat import Registration, State
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ DEFAULT_DEREGISTER_AFTER = 90.0
 DEFAULT_WAIT = 5.0
 # Without a check to feed, the agent is asked at this interval, in seconds, whether it still knows the service.
 _LOOK_INTERVAL = 10.0
-# Consul's limits of a service's meta; one pair is ours.
-_META_PAIRS, _META_VALUE = 63, 512
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 _Self = TypeVar("_Self", bound="Service")
@@ -96,10 +94,10 @@ class Service:
         self.port = None if port is None else arguments.integer(port, "port", 1, 65535)
         self.id = _default_id(self.name, self.port) if id is None else arguments.name(id, "id")
         self._settings = _settings(client)
-        self._definition = _definition(self.name, self.id, address, self.port, tags, meta, weights, tagged_addresses)
+        self._definition = definitions.parts(self.name, self.id, address, self.port, tags, meta, weights, tagged_addresses)
         after = kinds.deregistration(deregister_after)
         defined = kinds.definitions(kinds.ttl() if checks is None else checks, self.id, after)
-        self._definition = {**_mapping(extra, "extra"), **self._definition, "Checks": defined}
+        self._definition = {**definitions.json_mapping(extra, "extra"), **self._definition, "Checks": defined}
         self._ttl_checks = tuple(check["CheckID"] for check in defined if "TTL" in check)
         ttls = [arguments.duration(check["TTL"], "ttl") for check in defined if "TTL" in check]
         self._interval = min(ttls) / 3 if ttls else _LOOK_INTERVAL
@@ -263,86 +261,6 @@ def _default_id(name: str, port: int | None) -> str:
     return f"{name}-{socket.gethostname()}-{port or os.getpid()}"
 
 
-def _definition(
-    name: str,
-    id: str,  # noqa: A002 - Consul's own term
-    address: object,
-    port: int | None,
-    tags: object,
-    meta: object,
-    weights: object,
-    tagged_addresses: object,
-) -> dict[str, Any]:
-    """A service as the API's registration wants it, without its checks."""
-    definition: dict[str, Any] = {"ID": id, "Name": name, "Tags": arguments.names(tags, "tags"), "Meta": _meta(meta)}
-    if address is not None:
-        definition["Address"] = _address(address, "address")
-    if port is not None:
-        definition["Port"] = port
-    if weights is not None:
-        definition["Weights"] = _weights(weights)
-    if tagged_addresses is not None:
-        definition["TaggedAddresses"] = {
-            arguments.name(tag, "tagged_addresses"): _tagged_address(one)
-            for tag, one in _mapping(tagged_addresses, "tagged_addresses").items()
-        }
-    return definition
-
-
-def _mapping(value: object, what: str) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise InvalidValueError(f"{what}: {arguments.shown(value)} is no mapping of names")
-    try:
-        json.dumps(dict(value))
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidValueError(f"{what}: {arguments.shown(value)} holds what is no JSON") from None
-    return value
-
-
-def _meta(meta: object, what: str = "meta") -> dict[str, str]:
-    pairs = _mapping(meta, what)
-    if len(pairs) > _META_PAIRS:
-        raise InvalidValueError(f"{what}: has {len(pairs)} pairs, and may have {_META_PAIRS}")
-    for key, value in pairs.items():
-        if not re.fullmatch(r"[\w-]{1,128}", key, re.ASCII):
-            raise InvalidValueError(f"{what}: {arguments.shown(key)} is no key", advice="It has letters, digits, - and _ only, 128 at most")
-        if key == NONCE_KEY:
-            raise InvalidValueError(f"{what}: {NONCE_KEY} is what tells whose a registration is, and is set here")
-        arguments.text(value, f"{what}: {key}", _META_VALUE)
-    return dict(pairs)
-
-
-def _weights(weights: object) -> dict[str, int]:
-    given = _mapping(weights, "weights")
-    if not given or set(given) - {"passing", "warning"}:
-        raise InvalidValueError(f"weights: {arguments.shown(weights)} is nothing such as {{'passing': 10, 'warning': 1}}")
-    return {
-        "Passing": arguments.integer(given.get("passing", 1), "weights: passing", 1, 65535),
-        "Warning": arguments.integer(given.get("warning", 1), "weights: warning", 0, 65535),
-    }
-
-
-def _address(address: object, what: str) -> str:
-    given = arguments.name(address, what)
-    if given in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - it is refused here
-        raise InvalidValueError(f"{what}: {given} is where a server listens, and nothing to connect to")
-    if re.search(r"[\s/]", given):
-        raise InvalidValueError(f"{what}: {arguments.shown(given)} is neither an IP address nor a name of a host")
-    return given
-
-
-def _tagged_address(one: object) -> dict[str, Any]:
-    given = _mapping(one, "tagged_addresses")
-    if set(given) - {"address", "port"} or "address" not in given:
-        raise InvalidValueError(f"tagged_addresses: {arguments.shown(one)} is nothing such as {{'address': '192.0.2.1', 'port': 80}}")
-    tagged: dict[str, Any] = {"Address": _address(given["address"], "tagged_addresses")}
-    if given.get("port") is not None:
-        tagged["Port"] = arguments.integer(given["port"], "tagged_addresses: port", 1, 65535)
-    return tagged
-
-
 class ExternalService:
     """A service on a machine without a Consul agent, such as a database: in the catalog under a node of its own.
 
@@ -380,12 +298,12 @@ class ExternalService:
         self.datacenter = arguments.datacenter(datacenter)
         arguments.choice(status, "status", STATUSES)
         port = None if port is None else arguments.integer(port, "port", 1, 65535)
-        service = _definition(self.name, self.id, None, port, tags, meta, weights, tagged_addresses)
+        service = definitions.parts(self.name, self.id, None, port, tags, meta, weights, tagged_addresses)
         service["Service"] = service.pop("Name")
         self._registration: dict[str, Any] = {
             "Node": self.node,
-            "Address": _address(address, "address"),
-            "NodeMeta": {**_meta(node_meta, "node_meta"), "external-node": "true", "external-probe": "true"},
+            "Address": definitions.judged_address(address, "address"),
+            "NodeMeta": {**definitions.judged_meta(node_meta, "node_meta"), "external-node": "true", "external-probe": "true"},
             "Service": service,
             "Checks": [self._check(check, status) for check in kinds.definitions(checks, self.id, 0)],
         }

@@ -9,17 +9,16 @@ Source: https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import arguments, background, keys
+from . import arguments, keys
 from .api import Api
-from .claim import SEMAPHORE_FLAGS, Claim, Entry, Operation, Outcome, Reading, encoded
+from .claim import Claim
 from .holding import Holding
+from .layouts import PlacesLayout
 from .lease import Terms
 from .lock import value_of
-from .settings import Settings
 
 MOST_HOLDERS = 10000
 
@@ -67,76 +66,4 @@ class Semaphore(Holding):
         return f"the semaphore {self.prefix}"
 
     def _new_claim(self) -> Claim:
-        return _PlaceClaim(self.client.settings, self._terms, self._what, self.prefix, self.limit, self._value)
-
-
-class _PlaceClaim(Claim):
-    """A claim of one of the places of a semaphore."""
-
-    def __init__(self, settings: Settings, terms: Terms, what: str, prefix: str, limit: int, value: bytes) -> None:
-        super().__init__(settings, terms, what)
-        self.prefix, self.limit, self.value = prefix, limit, value
-        self.key = f"{prefix}/.lock"
-
-    def _reading(self) -> Reading:
-        return Reading(background.api(self.settings), keys.path(f"{self.prefix}/", "prefix"), recurse=True)
-
-    async def _try(self, entries: list[Entry]) -> Outcome:
-        self.token = self._token_of(entries)
-        if self.token:
-            return Outcome.GRANTED
-        holders = self._holders(entries)
-        if len(holders) >= self.limit:
-            return Outcome.TAKEN
-        session = await self.live_session()
-        own = {
-            "Verb": "lock",
-            "Key": self._own_key(session.id),
-            "Value": encoded(self.value),
-            "Flags": SEMAPHORE_FLAGS,
-            "Session": session.id,
-        }
-        return await self.attempt(session, [own, self._store(entries, [*holders, session.id])])
-
-    def _token_of(self, entries: list[Entry]) -> int:
-        session = self.session.id if self.session is not None else ""
-        own = next((entry for entry in entries if session and entry["session"] == session), None)
-        return int(own["modify_index"]) if own is not None and session in self._holders(entries) else 0
-
-    def _release(self, entries: list[Entry], session: str) -> list[Operation]:
-        others = [holder for holder in self._holders(entries) if holder != session]
-        return [self._store(entries, others), {"Verb": "delete", "Key": self._own_key(session)}]
-
-    def _holders(self, entries: list[Entry]) -> list[str]:
-        """The sessions that hold it, of those that are alive; raises `ConflictError` where the key lists something else."""
-        listing = self._listing(entries)
-        if listing is None:
-            return []
-        said: Any = None
-        if listing["flags"] == SEMAPHORE_FLAGS:
-            try:
-                said = json.loads(listing["value"])
-            except ValueError:
-                said = None
-        limit, holders = (said.get("Limit"), said.get("Holders")) if isinstance(said, dict) else (None, None)
-        if not isinstance(limit, int) or not isinstance(holders or {}, dict):
-            self.conflict(f"{self.key} is there and has another use", "Take another prefix, or delete the key")
-        if limit != self.limit:
-            self.conflict(
-                f"its limit is {limit}, not {self.limit}", f"All must give the same; to change it, delete {self.key} while nobody holds it"
-            )
-        alive = {entry["session"] for entry in entries if entry["session"]}
-        return [holder for holder in holders or {} if holder in alive]
-
-    def _store(self, entries: list[Entry], holders: list[str]) -> Operation:
-        """Stores who holds it, if that has not changed since it was read."""
-        listing = self._listing(entries)
-        value = encoded(json.dumps({"Limit": self.limit, "Holders": dict.fromkeys(holders, True)}).encode())
-        index = listing["modify_index"] if listing is not None else 0
-        return {"Verb": "cas", "Key": self.key, "Index": index, "Value": value, "Flags": SEMAPHORE_FLAGS}
-
-    def _listing(self, entries: list[Entry]) -> Entry | None:
-        return next((entry for entry in entries if entry["key"] == self.key), None)
-
-    def _own_key(self, session: str) -> str:
-        return f"{self.prefix}/{session}"
+        return Claim(self.client.settings, self._terms, PlacesLayout(self._what, self.prefix, self.limit), self._value)

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
+from .errors import InvalidValueError
 from .protocol import Answer
 
 if TYPE_CHECKING:
     from .api import Api
+
+_MATCHES_NOTHING = "ServiceName == one and ServiceName == another"
 
 # What an instance's status may be for each choice of `instances`.
 STATUSES: dict[str, tuple[str, ...]] = {
@@ -44,6 +47,23 @@ def instances(
     node, port and id, and so always the same. filter: an expression in Consul's filter language.
     warn: is called with a sentence when the token may not see all instances. Raises `ConsulError`.
     """
+    path, params = question(service, tags, status, near, filter)
+    params += _datacenter(datacenter)
+    _judge_warn(warn)
+    answer = client.request("GET", path, params)
+    _warn_of_acls(answer, f"instances of service {service}", warn)
+    found = [entry for entry in listed(answer) if entry["status"] in STATUSES[status]]
+    return found if near else in_order(found)
+
+
+def question(
+    service: str,
+    tags: Iterable[str],
+    status: str,
+    near: str | None,
+    filter: str | None,  # noqa: A002 - Consul's own term
+) -> tuple[str, list[tuple[str, Any]]]:
+    """Path and parameters of the request for the instances of a service; raises `InvalidValueError`."""
     path = f"/v1/health/service/{arguments.path_name(service, 'service')}"
     arguments.choice(status, "status", tuple(STATUSES))
     params: list[tuple[str, Any]] = [("tag", tag) for tag in arguments.names(tags, "tags")]
@@ -53,13 +73,17 @@ def instances(
         params.append(("near", arguments.name(near, "near")))
     if filter not in (None, ""):
         params.append(("filter", arguments.text(filter, "filter")))
-    params += _datacenter(datacenter)
-    _judge_warn(warn)
-    answer = client.request("GET", path, params)
-    _warn_of_acls(answer, f"instances of service {service}", warn)
-    found = [instance(entry, answer) for entry in _expect(list, answer)]
-    found = [entry for entry in found if entry["status"] in STATUSES[status]]
-    return found if near else sorted(found, key=lambda entry: (entry["node"], entry["port"], entry["id"]))
+    return path, params
+
+
+def listed(answer: Answer) -> list[dict[str, Any]]:
+    """The instances of the answer to a `question`, each as `instance` describes it."""
+    return [instance(entry, answer) for entry in _expect(list, answer)]
+
+
+def in_order(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Instances in an order that is always the same."""
+    return sorted(found, key=lambda entry: (entry["node"], entry["port"], entry["id"]))
 
 
 def instance(entry: Any, answer: Answer) -> dict[str, Any]:
@@ -104,13 +128,25 @@ def worst_status(checks: Iterable[dict[str, Any]]) -> str:
     return next((status for status in ("critical", "warning") if status in seen), "passing")
 
 
-def services(client: Api, *, datacenter: str | None = None, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+def services(
+    client: Api,
+    *,
+    filter: str | None = None,  # noqa: A002 - Consul's own term
+    datacenter: str | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
     """All services of a datacenter, healthy or not, as `{"name": ..., "tags": [...]}`, sorted by name, tags sorted.
 
-    The tags are those of all instances together. warn: as for `instances`. Raises `ConsulError`.
+    The tags are those of all instances together. filter: only instances that match count; `InvalidValueError` where the
+    servers are too old for it. warn: as for `instances`. Raises `ConsulError`.
     """
     _judge_warn(warn)
-    answer = client.request("GET", "/v1/catalog/services", _datacenter(datacenter))
+    path, params = "/v1/catalog/services", _datacenter(datacenter)
+    wanted = [] if filter in (None, "") else [("filter", arguments.text(filter, "filter"))]
+    answer = client.request("GET", path, [*params, *wanted])
+    # Old servers ignore it without a word, and so they find services by this, too.
+    if wanted and answer.json() and client.request("GET", path, [*params, ("filter", _MATCHES_NOTHING)]).json():
+        raise InvalidValueError("filter: this release of Consul can't filter its services", advice="Choose them by name or by tags")
     _warn_of_acls(answer, "services", warn)
     found = _expect(dict, answer)
     return [{"name": name, "tags": sorted(found[name] or [])} for name in sorted(found)]

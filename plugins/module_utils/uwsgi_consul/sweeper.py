@@ -32,6 +32,7 @@ _NODE_HEALTH = "serfHealth"
 _MAINTENANCE = ("_node_maintenance", "_service_maintenance:")
 # Consul's servers register it themselves.
 _NEVER = "consul"
+_NO_AGENT = "its node is alive, and its agent, which alone can remove it for good, is not known"
 # Seconds. Nothing is dead at the first look.
 SHORTEST_THRESHOLD = 1.0
 
@@ -73,6 +74,8 @@ class Sweeper(Bound):
         self._agent = None if agent is None else arguments.function(agent, "agent")
         self._strict = arguments.boolean(strict, "strict")
         self._seen: dict[_Check, dict[str, Any]] = {}
+        # How many with checks the last look saw.
+        self._instances_seen = 0
 
     def find(self, threshold: float | str, *, services: Iterable[str] = ("*",)) -> list[Finding]:
         """Looks, and returns the instances that have been critical for *threshold* (seconds, or a text such as `72h`) at least:
@@ -84,7 +87,7 @@ class Sweeper(Bound):
         An instance is critical when one of its own checks is, or `serfHealth` of its node; other checks of the node do not
         count, nor does an instance in maintenance. services: names, or patterns such as `web-*`. Raises `ConsulError`.
         """
-        return self._look(_threshold(threshold), _patterns(services))[0]
+        return self._look(_threshold(threshold), _patterns(services))
 
     def sweep(
         self,
@@ -102,27 +105,35 @@ class Sweeper(Bound):
         one they stay. Those of a failed node, or of one without an agent (registered from outside), are removed from the catalog. An
         agent that comes back registers its services again, which is right, since it then tells their true state.
 
-        dry_run: nothing is removed, which is the default. limit, fraction: when more instances than that, or a larger part of
+        dry_run: nothing is removed, which is the default; problem is then `dry run` for what would be removed, else what is known to
+        stand in the way. limit, fraction: when more instances than that, or a larger part of
         all instances with checks, would be removed, nothing is, and `ConsulError` says so: so many at once are more likely
         cut off than dead. One may always go. Each is looked at once more just before it is removed. Raises `ConsulError`.
         """
         arguments.boolean(dry_run, "dry_run")
         arguments.integer(limit, "limit", 1)
         _fraction(fraction)
-        found, instances = self._look(_threshold(threshold), _patterns(services))
+        found = self._look(_threshold(threshold), _patterns(services))
         if dry_run:
-            return [{**finding, "removed": False, "problem": "dry run"} for finding in found]
+            return [{**finding, "removed": False, "problem": self._obstacle(finding) or "dry run"} for finding in found]
+        self.allow(len(found), limit=limit, fraction=fraction)
+        return [self._remove(finding) for finding in found]
+
+    def allow(self, number: int, *, limit: int = 10, fraction: float = 0.5) -> None:
+        """Raises the `ConsulError` of `sweep` when so many of the instances that the last look saw may not go at once."""
+        arguments.integer(number, "number")
+        arguments.integer(limit, "limit", 1)
+        _fraction(fraction)
         # The only one of a small datacenter may always go.
-        if len(found) > min(limit, max(1, instances * fraction)):
+        if number > min(limit, max(1, self._instances_seen * fraction)):
             raise ConsulError(
-                f"{len(found)} of {instances} instances are to be removed, more than limit={limit} or fraction={fraction:g} allow,"
+                f"{number} of {self._instances_seen} instances are to be removed, more than limit={limit} or fraction={fraction:g} allow,"
                 " so none was",
                 advice="Is the datacenter cut in two? If they are really dead, give a higher limit and fraction",
             )
-        return [self._remove(finding) for finding in found]
 
-    def _look(self, threshold: float, patterns: list[str]) -> tuple[list[Finding], int]:
-        """What is critical for at least that long, and how many instances with checks there are."""
+    def _look(self, threshold: float, patterns: list[str]) -> list[Finding]:
+        """What is critical for at least that long."""
         self._load()
         now = time.time()
         checks = self._checks()
@@ -130,7 +141,8 @@ class Sweeper(Bound):
         self._save()
         found = self._due(checks, now, threshold, patterns)
         instances = {(check["node"], check["id"]) for check in checks if check["id"]} | {(one["node"], one["id"]) for one in found}
-        return found, len(instances)
+        self._instances_seen = len(instances)
+        return found
 
     def _checks(self, node: str | None = None) -> list[dict[str, Any]]:
         """All checks of the datacenter, or those of a node as they are this moment."""
@@ -228,19 +240,14 @@ class Sweeper(Bound):
 
     def _remove_through_agent(self, node: str, service_id: str) -> str:
         own = self._identity(self.client)
-        # Nodes of two datacenters may have one name.
-        wanted = (node, self._of or own["datacenter"])
-        address = own["agent"]
-        if (own["node"], own["datacenter"]) != wanted:
-            given = self._agent(node) if self._agent else None
-            if given is None:
-                return "its node is alive, and its agent, which alone can remove it for good, is not known"
-            address = _address(given)
+        address = self._agent_of(node, own)
+        if address is None:
+            return _NO_AGENT
         # An agent of its own: failover would ask another one.
         client = type(self.client)(replace(self.client.settings, agents=(address,)))
         try:
             found = self._identity(client)
-            if (found["node"], found["datacenter"]) != wanted:
+            if (found["node"], found["datacenter"]) != (node, self._of or own["datacenter"]):
                 return f"the agent at {address} is that of node {found['node']} in {found['datacenter']}"
             path = f"/v1/agent/service/deregister/{arguments.path_name(service_id, 'id')}"
             unknown = client.request("PUT", path, idempotent=True, allow=(404,)).status == 404
@@ -248,6 +255,24 @@ class Sweeper(Bound):
             client.close()
         # What its agent does not know stands in the catalog only.
         return self._remove_from_catalog(node, service_id) if unknown else ""
+
+    def _obstacle(self, finding: Finding) -> str:
+        """Why an instance can't be removed, as far as it is known without asking its agent."""
+        try:
+            if finding["by"] == "agent" and self._agent_of(finding["node"], self._identity(self.client)) is None:
+                return _NO_AGENT
+            return ""
+        except ConsulError as error:
+            return str(error)
+
+    def _agent_of(self, node: str, own: dict[str, Any]) -> Agent | None:
+        """Where the agent of a node is, if that is known: the one that the client asks (*own*), or one that was named."""
+        # Nodes of two datacenters may have one name.
+        if (own["node"], own["datacenter"]) == (node, self._of or own["datacenter"]):
+            agent: Agent = own["agent"]
+            return agent
+        given = self._agent(node) if self._agent else None
+        return None if given is None else _address(given)
 
     def _identity(self, client: Api) -> dict[str, Any]:
         """Node and datacenter of the agent that answers, and the agent."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any
@@ -217,8 +217,25 @@ class RefusedError(BadRequestError):
             agent=answer.agent,
             status=answer.status,
             answer=excerpt(answer.text),
+            advice=_acl_advice(failures),
         )
         self.failures = tuple(failures)
+
+    @property
+    def denied(self) -> bool:
+        """Whether it lacked nothing but a permission."""
+        return bool(self.failures) and all(_is_denied(failure) for failure in self.failures)
+
+
+def _is_denied(failure: Failure) -> bool:
+    return failure.reason.startswith("Permission denied")
+
+
+def _acl_advice(failures: Iterable[Failure]) -> str:
+    """The permissions that are missing: old versions of Consul don't name them."""
+    needed = [f"key:{'read' if one.verb in _READING else 'write'} for {one.key}" for one in failures if _is_denied(one)]
+    more = f" and {len(needed) - 5} more" if len(needed) > 5 else ""
+    return f"The token needs {', '.join(needed[:5])}{more}" if needed else ""
 
 
 _classes: dict[type[ConsulError], type[TransactionError]] = {}
@@ -229,8 +246,7 @@ def failed(cause: ConsulError, done: int, unknown: int, total: int, results: Seq
     failures: tuple[Failure, ...] = getattr(cause, "failures", ())
     kind = type(cause)
     if isinstance(cause, RefusedError):
-        denied = bool(failures) and all(failure.reason.startswith("Permission denied") for failure in failures)
-        kind = PermissionDeniedError if denied else BadRequestError
+        kind = PermissionDeniedError if cause.denied else BadRequestError
     if kind not in _classes:
         _classes[kind] = type("TransactionError", (TransactionError, kind), {"__doc__": TransactionError.__doc__, "__module__": __name__})
     mixed = _classes[kind]
@@ -273,26 +289,44 @@ class Request:
         Raises `BadAnswerError`.
         """
         entries = read(answer, lambda found: [keys.entry(item["KV"]) for item in found["Results"] or []])
-        # Entries come one after the other without saying to which operation they belong. All but `get-tree` have one
-        # or none, so that the rest is the tree's: `requests` puts only one tree into a request.
-        single = sum(operation.verb not in (*_SILENT, "get-tree") for operation in self.operations)
-        in_tree = len(entries) - single
-        has_tree = any(operation.verb == "get-tree" for operation in self.operations)
-        if in_tree < 0 or (in_tree and not has_tree):
-            raise answer.bad()
+        # Entries come one after the other, without the place of their operation. All but `get-tree` have one or none, so
+        # that the rest is the tree's: `requests` puts only one tree into a request.
+        single = [operation.key for operation in self.operations if operation.verb not in (*_SILENT, "get-tree")]
+        in_tree = len(entries) - len(single)
         rest = iter(entries)
         results: list[Any] = []
         for operation in self.operations:
             if operation.verb == "get-tree":
-                results.append(list(islice(rest, in_tree)))
+                results.append(list(islice(rest, max(in_tree, 0))))
+                fits = all(found["key"].startswith(operation.key) for found in results[-1])
             elif operation.verb in _SILENT:
                 results.append(None)
+                fits = True
             else:
-                found = next(rest)
-                if operation.verb not in ("get", "get-or-empty"):
+                found = next(rest, None)
+                fits = found is not None and found["key"] == operation.key
+                if found and operation.verb not in ("get", "get-or-empty"):
                     del found["value"]
-                results.append(None if operation.verb == "get-or-empty" and not found["create_index"] else found)
+                results.append(None if found and operation.verb == "get-or-empty" and not found["create_index"] else found)
+            if not fits:
+                raise self._filtered(answer, {entry["key"] for entry in entries}, single)
+        if next(rest, None):
+            raise answer.bad()
         return results
+
+    def _filtered(self, answer: Answer, answered: Collection[str], expected: Sequence[str]) -> ConsulError:
+        """The error for entries that are not those of the operations: Consul leaves out, without a word, what may not be read."""
+        left_out = [key for key in expected if key not in answered]
+        if not left_out or not self.reads:
+            return answer.bad()
+        shown = f"{', '.join(left_out[:5])}{f' and {len(left_out) - 5} more' if len(left_out) > 5 else ''}"
+        return PermissionDeniedError(
+            f"Permission denied: Consul left out {shown}",
+            asked=answer.asked,
+            agent=answer.agent,
+            advice=f"The token needs key:read for {shown}",
+            status=403,
+        )
 
     def refused(self, answer: Answer) -> ConsulError:
         """The error for a 409, with the operations' places in the list that was given; raises `BadAnswerError`."""

@@ -11,15 +11,14 @@ break for others is one of its own: `OWN_AGENT` holds its configuration.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from plays import run_plays
 
 ROOT = Path(__file__).parents[3]
 SETUP = Path(__file__).with_name("setup")
@@ -44,24 +43,4 @@ def test_examples(kind, name, datacenters, consul_agents, tmp_path):
     setup = SETUP / f"{name}.yml"
     before = yaml.safe_load(setup.read_text()) if setup.exists() else []
     environment = {"CONSUL_HTTP_ADDR": consul_agents(OWN_AGENT[name]).address} if name in OWN_AGENT else datacenters.environment()
-    # Examples that are whole plays stand as they are.
-    plays = examples if "hosts" in examples[0] else [{"hosts": "localhost", "gather_facts": False, "tasks": examples}]
-    if before:
-        plays = [{"hosts": "localhost", "gather_facts": False, "tasks": before}, *plays]
-    playbook = tmp_path / "examples.yml"
-    playbook.write_text(yaml.safe_dump(plays, sort_keys=False))
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "-e", f"workspace={tmp_path}", str(playbook)],
-        cwd=tmp_path,
-        env={key: value for key, value in os.environ.items() if not key.startswith(("CONSUL_", "ANSIBLE_"))}
-        | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0"}
-        | {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_NOCOLOR": "1"}
-        | environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "[WARNING]" not in done.stderr, done.stderr
-    assert "[DEPRECATION" not in done.stderr, done.stderr
+    run_plays(tmp_path, [before, examples], environment)

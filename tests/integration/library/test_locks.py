@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.claim import LOCK_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.election import Election
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConflictError, LostError, PermissionDeniedError
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.layouts import LOCK_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.lease import now
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.lock import Lock
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.semaphore import Semaphore

@@ -64,6 +64,20 @@ def test_a_folder(kv):
     assert none == []
 
 
+def test_folders_names_and_decoded_values(kv):
+    tree, names, limits, many = kv(
+        f"lookup('uwsgi.consul.consul_kv', '{FOLDER}', tree=true, encoding='base64')",
+        f"query('uwsgi.consul.consul_kv', '{FOLDER}/', keys_only=true, separator='/')",
+        f"lookup('uwsgi.consul.consul_kv', '{FOLDER}/limits', decode='json').requests + 1",
+        f"query('uwsgi.consul.consul_kv', '{FOLDER}/a b?&#%', '{FOLDER}/nix', '{FOLDER}/\u00e9/\u20ac', default='none')",
+    ).message
+    assert (tree["binary"], tree["empty"], list(tree["\u00e9"])) == ("/wA=", "", ["\u20ac"])
+    assert f"{FOLDER}/\u00e9/" in names
+    assert f"{FOLDER}/colour" in names
+    assert int(limits) == 8
+    assert many == ["odd", "none", "\u00fc"]
+
+
 def test_a_missing_key_where_it_may_be_missing(kv):
     assert kv(
         f"lookup('uwsgi.consul.consul_kv', '{FOLDER}/nix', default='red')",

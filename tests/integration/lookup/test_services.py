@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 WEB = "web-of-the-lookup-test"
@@ -126,6 +128,47 @@ def test_errors_say_what_is_wrong(render, consul, options, message):
     run = render(f"{{{{ lookup('uwsgi.consul.consul_service', '{WEB}-sick', {options}) }}}}", CONSUL_HTTP_ADDR=consul.address)
     assert message in run.error
     assert run.seconds < 10
+
+
+def test_an_instance_that_comes_is_waited_for(render, consul):
+    name = f"awaited-{WEB}"
+    register = threading.Timer(4, consul.put, ("/v1/agent/service/register", {"Name": name, "Port": 6001}))
+    register.start()
+    call = f"query('uwsgi.consul.consul_service', '{name}', wait=60, format='address:port')"
+    run = render(f"{{{{ {call} }}}}", CONSUL_HTTP_ADDR=consul.address)
+    register.join()
+    assert run.message == ["127.0.0.1:6001"]
+    assert 4 < run.seconds < 30
+
+
+def test_services_are_found_by_tags_and_filters(render, consul):
+    options = ["tags=['main', 'v2']", "tags=['main', 'x']", "filter='ServiceMeta.tier == gold'", "filter='ServiceMeta.tier == tin'"]
+    found = render(
+        [f"{{{{ query('uwsgi.consul.consul_services', '{WEB}*', {one}) }}}}" for one in options], CONSUL_HTTP_ADDR=consul.address
+    )
+    assert found.message == [[WEB], [], [WEB], []]
+
+
+def test_a_consul_that_can_not_filter_services_is_no_liar(render, consul_oldest):
+    ask = "{{ query('uwsgi.consul.consul_services', filter='ServiceMeta.tier == gold') }}"
+    assert "filter: this release of Consul can't filter its services" in render(ask, CONSUL_HTTP_ADDR=consul_oldest.address).error
+
+
+def test_nodes_with_their_services(render, consul):
+    found = render(
+        {
+            "all": "{{ lookup('consul_node') }}",
+            "by pattern": "{{ query('uwsgi.consul.consul_node', 'no*1', status='passing') }}",
+            "by filter": "{{ query('uwsgi.consul.consul_node', filter='Address == \"127.0.0.2\"') }}",
+            "none": "{{ query('uwsgi.consul.consul_node', 'nix') }}",
+        },
+        CONSUL_HTTP_ADDR=consul.address,
+    ).message
+    assert found["all"] == found["by pattern"]
+    (node,) = found["all"]
+    assert (node["name"], node["address"], node["datacenter"], node["status"]) == (consul.node, "127.0.0.1", "dc1", "passing")
+    assert {f"{WEB}-1", f"{WEB}-2", "consul"} <= {service["id"] for service in node["services"]}
+    assert found["none"] == found["by filter"] == []
 
 
 def test_names_of_services(render, consul):

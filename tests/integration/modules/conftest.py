@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from modules import run_module
+
+from ..conftest import ConsulAgent
 
 Result = dict[str, Any]
 
@@ -87,3 +91,15 @@ def keeps(module) -> Callable[..., Result]:
         return unchanged(module, name, **params)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def oldest_with_acls(tmp_path_factory) -> Iterator[ConsulAgent]:
+    """An agent of Consul 1.8 with ACLs that deny by default; its `token` may do everything."""
+    token = str(uuid.uuid4())
+    acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": token, "agent": token}}
+    agent = ConsulAgent(tmp_path_factory.mktemp("oldest-acls"), {"acl": acl}, token=token, binary=os.environ["CONSUL_OLDEST_BIN"])
+    try:
+        yield agent.start()
+    finally:
+        agent.stop()

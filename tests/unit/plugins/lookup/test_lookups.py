@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from email.message import Message
 from importlib import import_module
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -16,20 +18,29 @@ from ansible import constants
 from ansible.errors import AnsibleError, AnsibleLookupError
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import Answer
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.settings import Settings
 from ansible_collections.uwsgi.consul.plugins.plugin_utils import _lookup
 
 PLUGINS = "ansible_collections.uwsgi.consul.plugins"
+LOOKUPS = Path(__file__).parents[4] / "plugins/lookup"
 
 
 class Client:
     """Answers paths from a table and remembers what was asked."""
 
+    settings = Settings()
+
     def __init__(self, answers):
         self.answers, self.asked = answers, []
 
-    def request(self, method, path, params=(), **_options):
+    def request(self, method, path, params=(), body=None, **_options):
         self.asked.append((method, path, list(params)))
-        status, data = (200, self.answers[path]) if path in self.answers else (404, [])
+        if path == "/v1/txn":
+            keys = [one["KV"]["Key"] for one in json.loads(body)]
+            found = [(self.answers.get(f"/v1/kv/{quote(key)}") or [item(key, None, 0)])[0] for key in keys]
+            status, data = 200, {"Results": [{"KV": one} for one in found], "Errors": None}
+        else:
+            status, data = (200, self.answers[path]) if path in self.answers else (404, [])
         return Answer(status, Message(), json.dumps(data).encode(), f"{method} {path}", "a:1")
 
 
@@ -55,7 +66,7 @@ def run(monkeypatch):
 
     def call(name, terms, answers, **options):
         client = Client(answers)
-        monkeypatch.setattr(_lookup, "_client_for", lambda _settings: client)
+        monkeypatch.setattr(_lookup, "_api_for", lambda _settings, _seconds: client)
         return load(name).run(terms, variables={}, **options), client.asked
 
     return call
@@ -117,6 +128,39 @@ def test_choices_and_types_are_checked(run, options):
         run("consul_service", ["web"], WEB, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_instances": 3}, "service web has 2 passing instances that match, and 3 are wanted"),
+        ({"min_instances": 3, "wait": 0.01}, "service web has 2 passing instances that match, and 3 are wanted after 0.01 s"),
+        ({"wait": -1}, "wait: -1 is no duration"),
+        ({"wait": "soon"}, "wait: 'soon' is no duration"),
+        ({"min_instances": -1}, "min_instances: -1 is no whole number"),
+    ],
+)
+def test_too_few_instances_are_an_error_when_told(run, options, message):
+    with pytest.raises(AnsibleLookupError, match=f"^{message}"):
+        run("consul_service", ["web"], WEB, **options)
+
+
+def test_enough_instances_are_not_waited_for(run):
+    found, asked = run("consul_service", ["web"], WEB, wait=60, min_instances=2)
+    assert len(found) == 2
+    assert asked == [("GET", "/v1/health/service/web", [("passing", "1")])]
+
+
+def test_waiting_for_none_is_waiting_for_one(run):
+    with pytest.raises(AnsibleLookupError, match=r"^service none has no passing instance that matches after"):
+        run("consul_service", ["none"], WEB, wait=0.01)
+
+
+def test_what_waits_shares_no_answers(run):
+    plugin = load("consul_service")
+    for wait, share in ((None, True), (0, True), (5, False), ("1m30s", False)):
+        plugin.set_options(direct={"wait": wait})
+        assert plugin.may_share() is share
+
+
 SERVICES = {"/v1/catalog/services": {"web-b": ["x"], "web-a": [], "consul": []}}
 
 
@@ -133,8 +177,13 @@ def test_services_with_their_tags(run):
     assert run("consul_services", ["web-b"], SERVICES, with_tags=True)[0] == [{"name": "web-b", "tags": ["x"]}]
 
 
-def item(key, value):
-    return {"Key": key, "Value": value, "Flags": 7, "CreateIndex": 1, "ModifyIndex": 1, "LockIndex": 0}
+@pytest.mark.parametrize(("tags", "names"), [(["x"], ["web-b"]), (["x", "y"], []), ([], ["consul", "web-a", "web-b"])])
+def test_services_by_tags(run, tags, names):
+    assert run("consul_services", [], SERVICES, tags=tags)[0] == names
+
+
+def item(key, value, index=1):
+    return {"Key": key, "Value": value, "Flags": 7, "CreateIndex": index, "ModifyIndex": index, "LockIndex": 0}
 
 
 KEYS = {
@@ -146,7 +195,10 @@ KEYS = {
 
 
 def test_values(run):
-    assert run("consul_kv", ["a b", "empty"], KEYS)[0] == ["blue", ""]
+    found, asked = run("consul_kv", ["a b", "empty", "a b"], KEYS)
+    assert found == ["blue", "", "blue"]
+    assert asked == [("PUT", "/v1/txn", [])]
+    assert run("consul_kv", ["a b"], KEYS)[1] == [("GET", "/v1/kv/a%20b", [])]
 
 
 def test_a_missing_key_is_an_error_that_names_it(run):
@@ -189,8 +241,125 @@ def test_bytes(run):
     assert run("consul_kv", ["binary"], KEYS, encoding="base64")[0] == ["//4="]
 
 
-@pytest.mark.parametrize("name", ["consul_service", "consul_kv"])
+def node(name, status="passing", **fields):
+    checks = [{"CheckID": "serfHealth", "Name": "Serf", "Status": status, "ServiceID": ""}]
+    services = [{"ID": "web-1", "Service": "web", "Port": 80}]
+    return {"Node": name, "Address": "10.0.0.1", "Checks": checks, "Services": services, **fields}
+
+
+NODES = {
+    "/v1/internal/ui/nodes": [node("web2"), node("web1"), node("db1", "critical")],
+    "/v1/catalog/node/web2": {"Node": {"Datacenter": "dc1"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "names"),
+    [
+        ([], {}, ["db1", "web1", "web2"]),
+        (["web*"], {}, ["web1", "web2"]),
+        (["web2", "db?"], {}, ["db1", "web2"]),
+        (["nix"], {}, []),
+        ([], {"status": "warning"}, ["web1", "web2"]),
+        (["web1"], {"fail_on_empty": True}, ["web1"]),
+    ],
+)
+def test_nodes(run, terms, options, names):
+    found, asked = run("consul_node", terms, NODES, **options)
+    assert [one["name"] for one in found] == names
+    assert asked[0] == ("GET", "/v1/internal/ui/nodes", [])
+    # All nodes in one request, and one for the name of the datacenter.
+    assert len(asked) == 2
+    assert all((one["datacenter"], one["services"][0]["name"]) == ("dc1", "web") for one in found)
+
+
+@pytest.mark.parametrize(("terms", "options"), [(["web1", "nix*"], {}), (["db1"], {"status": "passing"})])
+def test_missing_nodes_are_an_error_when_told(run, terms, options):
+    with pytest.raises(AnsibleLookupError, match=f"^Consul's catalog has no such node: {terms[-1]}".replace("*", "[*]")):
+        run("consul_node", terms, NODES, fail_on_empty=True, **options)
+
+
+def test_a_filter_of_nodes_is_passed(run):
+    _found, asked = run("consul_node", [], NODES, filter="Meta.rack == r1")
+    assert asked[0][2] == [("filter", "Meta.rack == r1")]
+
+
+@pytest.mark.parametrize("name", ["consul_service", "consul_services", "consul_node", "consul_kv"])
 @pytest.mark.parametrize("term", ["", None, 7, "\n"])
 def test_terms_that_are_no_names(run, name, term):
-    with pytest.raises(AnsibleLookupError, match=r"^(service|key): "):
-        run(name, [term], {})
+    with pytest.raises(AnsibleLookupError, match=r"^(service|node|keys): "):
+        run(name, [term], {**SERVICES, **NODES})
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in LOOKUPS.glob("consul_*.py")))
+def test_documentation(name):
+    """All lookups have the same ways to Consul."""
+    documentation = yaml.safe_load(import_module(f"{PLUGINS}.lookup.{name}").DOCUMENTATION)
+    groups = [f"uwsgi.consul.{group}" for group in ("connection", "token", "tls")]
+    assert documentation["name"] == name
+    fragments = set(documentation["extends_documentation_fragment"])
+    assert fragments == {
+        *groups,
+        *(f"{group}.plugins" for group in groups),
+        "uwsgi.consul.cache",
+    }
+
+
+JSON = {
+    "/v1/kv/j": [item("j", "eyJhIjogW3RydWVdfQ==")],  # {"a": [true]}
+    "/v1/kv/y": [item("y", "YTogeWVz")],  # a: yes
+    "/v1/kv/no": [item("no", "c2VjcmV0OiBb")],  # secret: [
+    "/v1/kv/f/": [item("f/j", "eyJhIjogW3RydWVdfQ=="), item("f/d/n", "Nw=="), item("f/d/", None)],
+    "/v1/kv/both/": [item("both/a", "e30="), item("both/a/b", "Nw==")],  # {} and 7
+}
+
+
+def test_values_that_are_decoded(run):
+    assert run("consul_kv", ["j"], JSON, decode="json")[0] == [{"a": [True]}]
+    assert run("consul_kv", ["y", "nix"], JSON, decode="yaml", default="{}")[0] == [{"a": True}, "{}"]
+    assert run("consul_kv", ["f/"], {"/v1/kv/f/": JSON["/v1/kv/f/"][:2]}, recurse=True, decode="json")[0] == [
+        {"key": "f/d/n", "value": 7, "flags": 7},
+        {"key": "f/j", "value": {"a": [True]}, "flags": 7},
+    ]
+
+
+@pytest.mark.parametrize("decode", ["json", "yaml"])
+def test_what_cant_be_decoded_is_not_shown(run, decode):
+    with pytest.raises(AnsibleLookupError, match=f"^the value of no is no {decode.upper()}$"):
+        run("consul_kv", ["no"], JSON, decode=decode)
+
+
+def test_a_folder_as_a_dictionary(run):
+    assert run("consul_kv", ["f", "f/"], JSON, tree=True)[0] == [{"j": '{"a": [true]}', "d": {"n": "7"}}] * 2
+    assert run("consul_kv", ["f"], JSON, tree=True, decode="json")[0] == [{"j": {"a": [True]}, "d": {"n": 7}}]
+    # A value that is a dictionary when it is decoded is no folder.
+    with pytest.raises(AnsibleLookupError, match="both/a: is a key and a folder at the same time"):
+        run("consul_kv", ["both"], JSON, tree=True, decode="json")
+
+
+def test_a_folder_in_which_nothing_is(run):
+    with pytest.raises(AnsibleLookupError, match=r"^folder nix does not exist"):
+        run("consul_kv", ["nix"], JSON, tree=True)
+    assert run("consul_kv", ["nix"], JSON, tree=True, fail_on_missing=False)[0] == [{}]
+    assert run("consul_kv", ["nix", "f"], JSON, tree=True, default={"a": 1})[0][0] == {"a": 1}
+
+
+def test_names(run):
+    found, asked = run("consul_kv", ["f/"], {"/v1/kv/f/": ["f/j", "f/d/"]}, keys_only=True, separator="/")
+    assert found == ["f/d/", "f/j"]
+    assert asked == [("GET", "/v1/kv/f/", [("keys", "1"), ("separator", "/")])]
+    with pytest.raises(AnsibleLookupError, match=r"^prefix nix/ does not exist"):
+        run("consul_kv", ["nix/"], JSON, keys_only=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"recurse": True, "tree": True}, "recurse and tree: give one of them"),
+        ({"separator": "/"}, "separator: is of use with keys_only=true only"),
+        ({"decode": "json", "encoding": "base64"}, "decode: is of use with encoding=text only"),
+    ],
+)
+def test_options_that_do_not_fit_together(run, options, expected):
+    with pytest.raises(AnsibleLookupError, match=expected):
+        run("consul_kv", ["f"], JSON, **options)

@@ -11,13 +11,14 @@ import yaml
 from ansible import constants
 from ansible.errors import AnsibleLookupError
 
-from ansible_collections.uwsgi.consul.plugins.doc_fragments import connection, tls, token
+from ansible_collections.uwsgi.consul.plugins.doc_fragments import cache, connection, tls, token
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoAgentError
 from ansible_collections.uwsgi.consul.plugins.plugin_utils import _lookup
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._answers import SharingApi
 
 
-class Client:
-    """Stands for the client; remembers the settings that it was made with."""
+class Asker:
+    """Stands for `Api`; remembers the settings that it was made with."""
 
     made: list = []  # noqa: RUF012
 
@@ -27,11 +28,11 @@ class Client:
 
 @pytest.fixture(autouse=True)
 def clients(monkeypatch):
-    monkeypatch.setattr(_lookup, "Client", Client)
-    monkeypatch.setattr(Client, "made", [])
-    _lookup._client_for.cache_clear()
-    yield Client.made
-    _lookup._client_for.cache_clear()
+    monkeypatch.setattr(_lookup, "Api", Asker)
+    monkeypatch.setattr(Asker, "made", [])
+    _lookup._api_for.cache_clear()
+    yield Asker.made
+    _lookup._api_for.cache_clear()
 
 
 class Lookup(_lookup.ConsulLookup):
@@ -39,8 +40,8 @@ class Lookup(_lookup.ConsulLookup):
 
     _load_name = "lookup_of_the_test"
 
-    def results(self, client, terms):
-        return [(type(client).__name__, terms)]
+    def results(self, api, terms):
+        return [(type(api).__name__, terms)]
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def lookup():
         sources = yaml.safe_load(fragment.ModuleDocFragment.PLUGINS)["options"]
         for name, option in yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"].items():
             options[name] = option | sources[name]
+    options |= yaml.safe_load(cache.ModuleDocFragment.DOCUMENTATION)["options"]
     constants.config.initialize_plugin_configuration_definitions("lookup", Lookup._load_name, options)
     return Lookup()
 
@@ -59,7 +61,7 @@ def test_options_come_from_the_task_then_from_variables(lookup, clients):
     assert (str(clients[0].agents[0]), clients[0].datacenter, clients[0].timeout) == ("a:1", "dc3", 2)
 
 
-def test_one_client_for_all_lookups_with_the_same_settings(lookup, clients):
+def test_one_api_for_all_lookups_with_the_same_settings(lookup, clients):
     for _ in range(3):
         lookup.run(["web"], agents=["a:1"])
     lookup.run(["web"], agents=["b:1"])
@@ -67,11 +69,22 @@ def test_one_client_for_all_lookups_with_the_same_settings(lookup, clients):
 
 
 def test_the_word_of_older_releases_is_no_unknown_option(lookup):
-    assert lookup.run(["web"], wantlist=True) == [("Client", ["web"])]
+    assert lookup.run(["web"], wantlist=True) == [("Asker", ["web"])]
+
+
+def test_answers_are_shared_only_when_told_and_where_an_old_one_will_do(lookup, monkeypatch):
+    name = SharingApi.__name__
+    assert lookup.run(["web"]) == [("Asker", ["web"])]
+    assert lookup.run(["web"], cache=True) == [(name, ["web"])]
+    assert lookup.run(["web"], variables={"uwsgi_consul_cache": True}) == [(name, ["web"])]
+    assert lookup.run(["web"], variables={"uwsgi_consul_cache": True}, cache=False) == [("Asker", ["web"])]
+    assert lookup.run(["web"], cache=True, cache_timeout=0) == [("Asker", ["web"])]
+    monkeypatch.setattr(lookup, "may_share", lambda: False)
+    assert lookup.run(["web"], cache=True) == [("Asker", ["web"])]
 
 
 def test_lists_of_terms_are_flattened(lookup):
-    assert lookup.run([["a", "b"], "c"]) == [("Client", ["a", "b", "c"])]
+    assert lookup.run([["a", "b"], "c"]) == [("Asker", ["a", "b", "c"])]
 
 
 def test_errors_are_ansibles(lookup, monkeypatch):
@@ -92,6 +105,7 @@ def test_errors_are_ansibles(lookup, monkeypatch):
         ({"agents": ["web1:port"]}, "agents: 'web1:port' is no address"),
         ({"timeout": -1}, "timeout: -1.0 is no number of seconds"),
         ({"token": "two words"}, "token: holds a character"),
+        ({"cache": True, "cache_timeout": -1}, "cache_timeout: -1.0 is no number of seconds"),
     ],
 )
 def test_bad_options_are_errors_before_anything_is_done(lookup, clients, options, message):

@@ -17,6 +17,8 @@ import uuid
 from collections.abc import Callable
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import seconds
+
 
 class Store:
     """The answers of an agent. fault: what becomes of a request (by its method and path): `lose` its answer after it was done, `drop`
@@ -63,8 +65,12 @@ class Store:
                 self.sessions[session] = json.loads(received.body)
             return self._reply(json.dumps({"ID": session}))
         if path.startswith("/v1/session/renew/"):
-            known = path.rpartition("/")[2] in self.sessions
-            return self._reply("[]" if known else "Session id not found", 200 if known else 404)
+            session = path.rpartition("/")[2]
+            known = self.sessions.get(session)
+            if known is None:
+                return self._reply("Session id not found", 404)
+            made = {"Node": "node1", "LockDelay": 0, "Behavior": known.get("Behavior", "release"), "TTL": known.get("TTL", "")}
+            return self._reply(json.dumps([{"ID": session, **made, "CreateIndex": 1, "ModifyIndex": 1}]))
         if path.startswith("/v1/session/destroy/"):
             self.end_session(path.rpartition("/")[2])
             return self._reply("true")
@@ -74,7 +80,7 @@ class Store:
         return self._read(path[len("/v1/kv/") :], params)
 
     def _read(self, key: str, params: dict) -> bytes:
-        until = time.monotonic() + 5
+        until = time.monotonic() + min(5, seconds(params.get("wait", ["5s"])[0]))
         while "index" in params and int(params["index"][0]) >= self.index and time.monotonic() < until:
             time.sleep(0.005)
         with self._lock:

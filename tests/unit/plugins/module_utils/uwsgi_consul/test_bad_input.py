@@ -26,12 +26,17 @@ from hypothesis import strategies as st
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     KV,
+    AgentTokens,
     Api,
+    AuthMethods,
+    BindingRules,
+    ConfigEntries,
     Datacenters,
     Election,
     Events,
     ExternalService,
     Health,
+    Intentions,
     InvalidValueError,
     Keyring,
     Lock,
@@ -39,14 +44,23 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Mesh,
     Operation,
     Operator,
+    Overview,
+    Policies,
     Queries,
+    Replication,
+    Roles,
     Semaphore,
     Service,
+    SessionLock,
     Sessions,
+    SessionSemaphore,
     Settings,
     Snapshots,
     Sweeper,
+    Tokens,
+    Waiting,
     checks,
+    config_entries,
     services,
     transport,
 )
@@ -154,6 +168,9 @@ STATUS = kind("any", "text", bad=("", "healthy", "x" * HUGE), more=st.text(max_s
 CLIENT = kind(Api(Settings()))
 BAD_KEYS = ("/a", "a//b", "a/../b", "..", ".", " a", "a ", "a\u00a0b", "a\nb", "a\x00", "x" * HUGE, "a\ud800")
 KEY = kind("app/a", "text", bad=("", *BAD_KEYS), more=CONTROL)
+KEYS = kind(
+    ["app/a", "b"], "list", bad=([""], ["a", 7], [None], *([key] for key in BAD_KEYS)), more=st.lists(CONTROL, min_size=1, max_size=3)
+)
 PREFIX = kind("app/", "text", bad=BAD_KEYS, more=CONTROL)
 VALUE = kind("value", "text", "bytes", bad=("x" * 600_000, b"x" * 600_000, "\ud800", bytearray(b"a")))
 MAPPING = kind(
@@ -195,7 +212,64 @@ SHORT_OR_TEXT = kind(5, "integer", "float", "text", bad=(0, -1, math.nan, math.i
 ELECTION = kind("name", "text", bad=(*BAD_NAMES, "a//b"), more=CONTROL)
 # A key that is locked holds less than others, for it travels in a transaction.
 LOCKED_VALUE = kind("value", "text", "bytes", bad=("\ud800", bytearray(b"a"), b"x" * 400_000))
+WAIT = kind(5, "integer", "float", "text", bad=(-1, math.nan, math.inf, "", "1", "soon", "9" * HUGE, 10**5000), more=CONTROL)
+SESSION_OR_MAKER = kind(ID, "text", "object", bad=("", "x", f"{ID}\n", ID[:-1], Unfit()), more=st.text(max_size=40) | CONTROL)
 BEHAVIOR = kind("release", "text", bad=("", "keep", "x" * HUGE), more=st.text(max_size=20))
+ENTRY = kind(
+    {"kind": "service-defaults", "name": "a"},
+    "mapping",
+    bad=(
+        {},
+        {"kind": 7, "name": "a"},
+        {"kind": "a"},
+        {"kind": "a", "name": ""},
+        {"kind": "a", "name": "b", 7: 1},
+        {"kind": "a", "name": "b", "c": Unfit()},
+        {"kind": "a", "name": "b", "Name": "b"},
+        {"kind": "a", "name": "b", "meta": {"a": 7}},
+        {"kind": "a", "name": "b", "c": "\ud800"},
+        {"kind": "a", "name": "b", "c": math.nan},
+    ),
+)
+ACTION = kind("allow", "text", bad=("", "Allow", "x" * HUGE), more=st.text(max_size=20))
+SHORT_TEXT = kind("text", "text", bad=("\ud800", "x" * HUGE))
+PERMISSIONS = kind([{"action": "allow"}], "list", bad=("allow", [7], [{7: 1}], [{"a": 1, "A": 2}]))
+
+IDENTIFIER = SESSION
+POLICY_NAME = kind("name", "text", bad=("", " ", "a b", "a/b/c", "a\n", "x" * HUGE, "é"), more=CONTROL)
+ROLE_NAME = kind("name", "text", bad=("", " ", "a b", "a/b", "a\n", "x" * HUGE, "é"), more=CONTROL)
+LONG_TEXT = kind("text", "text", bad=("x" * 600_000, "\ud800"))
+DATACENTERS = kind(["dc1"], "list", bad=([""], ["a", 7], ["d c"], [None], ["a"] * HUGE, "abc"))
+LINKS = kind(["a", {"name": "b"}, {"id": ID}], "list", bad=([""], [7], [{}], [{"id": "x"}], [{"a": "b"}], [["a"]], "abc", ["a"] * HUGE))
+SERVICE_IDENTITIES = kind(
+    [{"service_name": "a", "datacenters": ["dc1"]}],
+    "list",
+    bad=([7], ["a"], [{}], [{"service_name": 7}], [{"service_name": "a", "datacenters": "dc1"}], [{"a": "b"}], [{"service_name": "a"}] * 2),
+)
+NODE_IDENTITIES = kind(
+    [{"node_name": "a", "datacenter": "dc1"}],
+    "list",
+    bad=([7], [{}], [{"node_name": "a"}], [{"node_name": "a", "datacenter": "d c"}], "abc"),
+)
+TEMPLATED = kind(
+    [{"template_name": "builtin/service", "template_variables": {"name": "a"}}],
+    "list",
+    bad=(
+        [7],
+        [{}],
+        [{"template_name": 7}],
+        [{"template_name": "a", "template_variables": {"x": "y"}}],
+        [{"template_name": "a", "template_variables": 7}],
+    ),
+)
+GRANTS = {"policies": LINKS, "service_identities": SERVICE_IDENTITIES, "node_identities": NODE_IDENTITIES, "templated_policies": TEMPLATED}
+TOKEN_TTL = kind(60, "integer", "float", "text", bad=(59, -1, math.nan, math.inf, "", "60", "59s", "soon", 10**5000), more=CONTROL)
+MOMENT = kind("2030-01-01T00:00:00Z", "text", bad=("", "tomorrow", "2030-01-01", "2030-13-01T00:00:00Z", "x" * HUGE), more=CONTROL)
+CONFIG = kind({"a": "b"}, "mapping", bad=({1: 2}, {"a": Unfit()}, {"a": {1, 2}}, {"a": "x" * 600_000}))
+VARIABLES = kind({"name": "a"}, "mapping", bad=({"x": "a"}, {"name": 7}, {"name": ""}, {1: 2}))
+KIND_OF_TOKEN = kind("agent", "text", bad=("", "x", "agent_master", "x" * HUGE), more=st.text(max_size=20))
+LOCALITY = kind("local", "text", bad=("", "x", "x" * HUGE), more=st.text(max_size=20))
+BIND_TYPE = kind("service", "text", bad=("", "x", "x" * HUGE), more=st.text(max_size=20))
 
 
 # Mostly text, since most of what is taken is.
@@ -232,7 +306,25 @@ DEFINITION = {
     "session": SESSION,
     "token": TOKEN,
 }
+BOUND = (Events, Maintenance, Mesh, Overview, Queries, Sessions, Sweeper)
 BOUND = (Datacenters, Events, Keyring, Maintenance, Mesh, Operator, Queries, Sessions, Snapshots, Sweeper)
+BOUND = (
+    AgentTokens,
+    AuthMethods,
+    BindingRules,
+    Events,
+    Maintenance,
+    Mesh,
+    Policies,
+    Queries,
+    Replication,
+    Roles,
+    Sessions,
+    Sweeper,
+    Tokens,
+)
+BOUND = (ConfigEntries, Events, Intentions, Maintenance, Mesh, Queries, Sessions, Sweeper)
+BOUND = (Events, Maintenance, Mesh, Queries, Sessions, Sweeper, Waiting)
 # Optional as well, with defaults that are not None.
 DEFINED = {"tags": NAMES, "only_passing": BOOLEAN, "ignore_check_ids": NAMES, "connect": BOOLEAN}
 
@@ -263,7 +355,69 @@ CASES = [
     method(Datacenters, "describe", {"nodes": BOOLEAN}, {"names": DATACENTERS}),
     method(Datacenters, "describe_one", {"name": DATACENTER, "nodes": BOOLEAN}),
     *(Case(made.__name__, lambda _client, client, made=made: made(client), {}, {"client": CLIENT}) for made in BOUND),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Overview, Queries, Sessions)),
     *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Operator, Queries, Sessions, Snapshots)),
+    *(
+        Case(made.__name__, made, {}, {"datacenter": DATACENTER})
+        for made in (AuthMethods, BindingRules, Events, Mesh, Policies, Queries, Replication, Roles, Sessions, Tokens)
+    ),
+    *(method(made, name, {"id": IDENTIFIER}) for made in (Policies, Roles, Tokens, BindingRules) for name in ("get", "delete")),
+    *(method(made, "named", {"name": NAME}) for made in (Policies, Roles)),
+    *(method(AuthMethods, name, {"name": NAME}) for name in ("get", "delete")),
+    *(
+        method(made, name, {**identified, **required, **optional})
+        for name, identified in (("create", {}), ("update", {"id": IDENTIFIER}))
+        for made, required, optional in (
+            (Policies, {"name": POLICY_NAME}, {"rules": LONG_TEXT, "description": TEXT, "valid_datacenters": DATACENTERS}),
+            (Roles, {"name": ROLE_NAME}, {"description": TEXT, **GRANTS}),
+            (Tokens, {}, {"description": TEXT, "roles": LINKS, **GRANTS}),
+            (BindingRules, {"auth_method": NAME, "bind_type": BIND_TYPE, "bind_name": NAME}, {"description": TEXT, "selector": TEXT}),
+        )
+    ),
+    method(
+        Tokens,
+        "create",
+        {"local": BOOLEAN},
+        {"accessor_id": IDENTIFIER, "secret_id": IDENTIFIER, "expiration_ttl": TOKEN_TTL},
+    ),
+    method(Tokens, "create", {}, {"expiration_time": MOMENT}),
+    method(Tokens, "select", {}, {"policy": IDENTIFIER, "role": IDENTIFIER, "auth_method": NAME, "service_name": NAME}),
+    method(Tokens, "own", {}, {"secret_id": TOKEN}),
+    method(Tokens, "clone", {"accessor_id": IDENTIFIER}, {"description": TEXT}),
+    method(Tokens, "bootstrap", {}, {"secret_id": IDENTIFIER}),
+    *(
+        method(
+            AuthMethods,
+            name,
+            {
+                "name": ROLE_NAME,
+                "type": NAME,
+                "description": TEXT,
+                "display_name": TEXT,
+                "max_token_ttl": DURATION,
+                "token_locality": LOCALITY,
+            },
+            {"config": CONFIG, "token_name_format": TEXT},
+        )
+        for name in ("create", "update")
+    ),
+    method(BindingRules, "of", {"auth_method": NAME}),
+    Case(
+        "BindingRules.create",
+        lambda client, **variables: BindingRules(client).create(auth_method="a", bind_type="service", bind_name="b", **variables),
+        {},
+        {"bind_vars": VARIABLES},
+    ),
+    method(AgentTokens, "set", {"kind": KIND_OF_TOKEN, "value": TOKEN_OR_EMPTY}),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (ConfigEntries, Events, Intentions, Mesh, Queries, Sessions)),
+    *(method(ConfigEntries, name, {"kind": NAME, "name": NAME}) for name in ("get", "delete")),
+    method(ConfigEntries, "list", {"kind": NAME}, {"filter": FILTER}),
+    method(ConfigEntries, "apply", {"entry": ENTRY}, {"cas": INDEX}),
+    Case("ConfigEntries.delete", lambda client, cas=None: ConfigEntries(client).delete("a", "b", cas=cas), {}, {"cas": POSITIVE}),
+    *(method(ConfigEntries, name, {"entry": ENTRY}) for name in ("judge", "ensure")),
+    method(ConfigEntries, "update", {"kind": NAME, "name": NAME, "function": FUNCTION}),
+    Case("sent", lambda _client, entry: config_entries.sent(entry), {"entry": ENTRY}),
+    *(Case(made.__name__, made, {}, {"datacenter": DATACENTER}) for made in (Events, Mesh, Queries, Sessions, Waiting)),
     method(Events, "fire", {"name": NAME, "payload": PAYLOAD}, {"node": NAME, "service": NAME}),
     Case("Events.fire", lambda client, tag: Events(client).fire("name", service="web", tag=tag), {}, {"tag": NAME}),
     method(Events, "list", {}, {"name": NAME}),
@@ -273,6 +427,7 @@ CASES = [
     Case("KV", lambda _client, client: KV(client), {}, {"client": CLIENT}),
     Case("KV", KV, {}, {"datacenter": DATACENTER}),
     method(KV, "get", {"key": KEY}, {"consistency": CONSISTENCY}),
+    method(KV, "get_many", {"keys": KEYS}, {"consistency": CONSISTENCY}),
     method(KV, "tree", {"prefix": PREFIX}, {"consistency": CONSISTENCY}),
     method(KV, "keys", {"prefix": PREFIX}, {"separator": SEPARATOR, "consistency": CONSISTENCY}),
     method(KV, "mapping", {"folder": PREFIX}, {"encoding": ENCODING, "consistency": CONSISTENCY}),
@@ -294,6 +449,7 @@ CASES = [
     method(Mesh, "upstreams", {}, {"service": NAME}),
     method(Mesh, "address", {"upstream": NAME}, {"service": NAME, "datacenter": DATACENTER}),
     method(Mesh, "allowed", {"source": SERVICE, "destination": SERVICE}),
+    method(Overview, "nodes", {}, {"filter": FILTER, "warn": FUNCTION}),
     method(Operator, "remove", {"server_id": NAME}),
     method(Operator, "transfer_leadership", {}, {"server_id": NAME}),
     *(
@@ -311,6 +467,22 @@ CASES = [
     ),
     *(method(Queries, name, {"name": NAME, "service": NAME, **DEFINED}, DEFINITION) for name in ("create", "ensure")),
     method(Queries, "update", {"query": NAME, "service": NAME, **DEFINED}, DEFINITION),
+    Case("judge", lambda client, **options: Queries(client).judge(**options), {"name": NAME, "service": NAME, **DEFINED}, DEFINITION),
+    method(Queries, "replace", {"query_id": SESSION, "name": NAME, "service": NAME, **DEFINED}, DEFINITION),
+    method(
+        Intentions,
+        "ensure",
+        {"source": NAME, "destination": NAME, "action": ACTION, "description": SHORT_TEXT},
+        {"meta": TEXTS, "source_peer": NAME},
+    ),
+    Case(
+        "Intentions.ensure",
+        lambda client, permissions=None: Intentions(client).ensure("a", "b", permissions=permissions),
+        {},
+        {"permissions": PERMISSIONS},
+    ),
+    method(Intentions, "remove", {"source": NAME, "destination": NAME}, {"source_peer": NAME}),
+    method(Intentions, "delete_old", {"intention_id": SESSION}),
     *(method(Queries, name, {"query": NAME}) for name in ("get", "delete", "explain")),
     method(Queries, "execute", {"query": NAME}, {"near": NAME, "limit": LIMIT, "datacenter": DATACENTER}),
     method(
@@ -368,6 +540,49 @@ CASES = [
     ),
     Case("Health", lambda _client, **options: Health(**options), {"timeout": SHORT, "cache": SECONDS, "notes": BOOLEAN}, {}),
     Case("Health", lambda _client, **options: Health().add(**options), {"name": NAME, "function": FUNCTION}, {"timeout": SHORT}),
+    Case("services.services", services.services, {}, {"filter": FILTER, "datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
+    *(
+        Case(
+            name,
+            lambda client, name=name, **options: getattr(Waiting(client), name.rpartition(".")[2])(**options),
+            {**required, "wait": WAIT},
+            {"on_look": FUNCTION, **optional},
+        )
+        for name, required, optional in [
+            ("Waiting.leader", {}, {}),
+            ("Waiting.service", {"service": NAME, "count": LIMIT, "tags": NAMES, "status": STATUS, "absent": BOOLEAN}, {"filter": FILTER}),
+            ("Waiting.key", {"key": KEY, "absent": BOOLEAN}, {"value": VALUE}),
+            ("Waiting.node", {"node": NAME, "status": STATUS, "absent": BOOLEAN}, {}),
+        ]
+    ),
+    Case("SessionLock", lambda client, **options: SessionLock(client=client, **options), {"key": KEY}, {"datacenter": DATACENTER}),
+    Case(
+        "SessionSemaphore",
+        lambda client, **options: SessionSemaphore(client=client, **options),
+        {"prefix": KEY, "limit": LIMIT},
+        {"datacenter": DATACENTER},
+    ),
+    *(
+        case
+        for name, make in [
+            ("SessionLock", lambda client: SessionLock("key", client=client)),
+            ("SessionSemaphore", lambda client: SessionSemaphore("prefix", 1, client=client)),
+        ]
+        for case in [
+            Case(
+                f"{name}.acquire",
+                lambda client, make=make, **options: make(client).acquire(**options),
+                {"session": SESSION_OR_MAKER, "wait": WAIT},
+                {"value": LOCKED_VALUE},
+            ),
+            Case(
+                f"{name}.release",
+                lambda client, make=make, **options: make(client).release(**options),
+                {"session": SESSION, "behavior": BEHAVIOR},
+            ),
+            Case(f"{name}.token", lambda client, make=make, **options: make(client).token(**options), {"session": SESSION}),
+        ]
+    ),
     Case("services.services", services.services, {}, {"datacenter": DATACENTER_OR_EMPTY, "warn": FUNCTION}),
 ]
 # What locks, semaphores and elections have in common.

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import errors, keys
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api, AsyncApi
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.kv import KV
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.transactions import Operation
 
 SESSION = "8e2d8a31-9f0c-4a7b-bb3c-0123456789ab"
 
@@ -254,6 +255,80 @@ def test_mappings_that_are_no_folders():
 
 
 def test_a_mapping_is_written_in_one_transaction(kv, reply):
-    store, agent = kv(lambda _received: reply(json.dumps({"Results": [{"KV": item(key)} for key in "ab"], "Errors": None})))
+    store, agent = kv(lambda _received: reply(json.dumps({"Results": [{"KV": item(key)} for key in ("app/a/c", "app/b")], "Errors": None})))
     assert store.set_mapping("app", {"b": b"2", "a": {"c": "1"}}) == 2
     assert [(one["KV"]["Verb"], one["KV"]["Key"]) for one in json.loads(agent.requests[0].body)] == [("set", "app/a/c"), ("set", "app/b")]
+
+
+def answering(reply, *answers):
+    """Answers in turn: the results of a transaction, or the reasons of its operations' refusals."""
+    left = list(answers)
+
+    def answer(_received):
+        given = left.pop(0)
+        if isinstance(given, dict):
+            errors = [{"OpIndex": place, "What": reason} for place, reason in given.items()]
+            return reply(json.dumps({"Results": None, "Errors": errors}), 409)
+        return reply(json.dumps({"Results": [{"KV": one} for one in given], "Errors": None}))
+
+    return answer
+
+
+def verbs(agent):
+    return [[(one["KV"]["Verb"], one["KV"]["Key"]) for one in json.loads(received.body)] for received in agent.requests]
+
+
+NONE = {"Flags": 0, "CreateIndex": 0, "ModifyIndex": 0, "LockIndex": 0}
+
+
+def test_many_keys_by_one_request(kv, reply):
+    store, agent = kv(answering(reply, [item("a"), {**NONE, "Key": "b", "Value": None}]), datacenter="dc2")
+    found = store.get_many(["a", "b", "a"], consistency="stale")
+    assert found["a"]["value"] == b"v"
+    assert found["b"] is None
+    assert verbs(agent) == [[("get-or-empty", "a"), ("get-or-empty", "b")]]
+    assert agent.requests[0].target == "/v1/txn?dc=dc2&stale=1"
+
+
+def test_one_of_many_is_read_as_it_is_alone(kv, reply):
+    store, agent = kv(reply(json.dumps([item("a")])))
+    assert store.get_many(["a"])["a"]["value"] == b"v"
+    assert agent.requests[0].target == "/v1/kv/a"
+
+
+@pytest.mark.parametrize("reason", ['unknown KV verb "get-or-empty"', "Permission denied"])
+def test_many_keys_of_an_old_consul(kv, reply, reason):
+    store, agent = kv(answering(reply, {0: reason, 1: reason}, {1: 'key "b" doesn\'t exist'}, [item("a"), item("c")]))
+    found = store.get_many(["a", "b", "c"])
+    assert (found["a"]["key"], found["b"], found["c"]["key"]) == ("a", None, "c")
+    assert verbs(agent)[1:] == [[("get", "a"), ("get", "b"), ("get", "c")], [("get", "a"), ("get", "c")]]
+
+
+def test_what_an_old_consul_refuses_for_another_reason_is_no_missing_key(kv, reply):
+    store, _agent = kv(answering(reply, {0: "x"}, {0: 'key "a" doesn\'t exist', 1: "out of order"}))
+    with pytest.raises(errors.BadRequestError, match="out of order"):
+        store.get_many(["a", "b"])
+
+
+def test_keys_that_consul_leaves_out_may_not_be_read(kv, reply):
+    store, _agent = kv(answering(reply, [item("a"), item("c")]))
+    with pytest.raises(errors.PermissionDeniedError, match=r"Consul left out b; nothing was done\. The token needs key:read for b"):
+        store.get_many(["a", "b", "c"])
+
+
+def test_a_key_that_is_left_out_is_not_taken_from_a_tree(kv, reply):
+    store, _agent = kv(answering(reply, [item("t/1"), item("t/2")]))
+    with pytest.raises(errors.PermissionDeniedError, match="key:read for b"):
+        store.transaction([Operation.get("b"), Operation.get_tree("t/")])
+
+
+def test_an_answer_for_another_key_is_none(kv, reply):
+    store, _agent = kv(answering(reply, [item("b"), item("a")]))
+    with pytest.raises(errors.BadAnswerError):
+        store.get_many(["a", "b"])
+
+
+def test_the_permissions_that_a_transaction_lacks_are_named(kv, reply):
+    store, _agent = kv(answering(reply, {0: "Permission denied", 1: "Permission denied"}))
+    with pytest.raises(errors.PermissionDeniedError, match="The token needs key:write for a, key:read for b"):
+        store.transaction([Operation.set("a", ""), Operation.check_not_exists("b")])

@@ -16,7 +16,6 @@ import pytest
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background, claim, lease
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.claim import LOCK_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import (
     BadRequestError,
     ConflictError,
@@ -28,6 +27,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors i
     PermissionDeniedError,
     ServerError,
 )
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.layouts import LOCK_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.lock import Lock
 
 from .store import Store
@@ -268,7 +268,8 @@ def test_a_release_that_consul_does_not_answer(store, api):
     store.fault = lambda _request: "drop"
     began = time.monotonic()
     assert not lock.release()
-    assert 1 < time.monotonic() - began < 20
+    # All of the client's time-out is made use of, whatever the pauses between the tries were.
+    assert 2 <= time.monotonic() - began < 20
     assert not lock.held
 
 

@@ -110,7 +110,8 @@ def test_names_that_are_none(name):
         (401, "ACL support disabled", errors.PermissionDeniedError, "ACLs are switched off"),
         (403, "Permission denied: lacks 'service:read'", errors.PermissionDeniedError, "No token was given: give one with that permission"),
         (403, "A token is used implicitly.", errors.PermissionDeniedError, "is used implicitly. No token was given"),
-        (403, "ACL not found", errors.PermissionDeniedError, "does not know the token"),
+        (403, "ACL not found", errors.PermissionDeniedError, "does not know the agent's own default one"),
+        (403, "ACL system must be bootstrapped: ACL not found", errors.PermissionDeniedError, "make the first one"),
         (404, "", errors.NotFoundError, "404"),
         (429, "slow down", errors.ServerError, "429 slow down"),
         (500, "No cluster leader", errors.ServerError, "has no leader"),
@@ -124,6 +125,45 @@ def test_a_status_becomes_an_error_that_says_what_to_do(status, text, kind, said
         check(answer(status, text.encode()), request)
     assert said in str(caught.value)
     assert getattr(caught.value, "status", status) == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "needed"),
+    [
+        ("GET", "/v1/kv/a", "key:read"),
+        ("PUT", "/v1/kv/a", "key:write"),
+        ("PUT", "/v1/txn", "key:write"),
+        ("GET", "/v1/acl/policy/name/acl", "acl:read"),
+        ("PUT", "/v1/acl/token", "acl:write"),
+        ("PUT", "/v1/agent/token/agent", "agent:write"),
+        ("GET", "/v1/agent/self", "agent:read"),
+        ("PUT", "/v1/agent/service/register", "service:write"),
+        ("GET", "/v1/agent/services", "service:read"),
+        ("PUT", "/v1/catalog/register", "node:write, and service:write"),
+        ("GET", "/v1/health/service/web", "service:read and node:read"),
+        ("PUT", "/v1/session/create", "session:write"),
+        ("GET", "/v1/session/list", "session:read"),
+        ("PUT", "/v1/event/fire/x", "event:write"),
+        ("GET", "/v1/query/x/execute", "query:read"),
+        ("GET", "/v1/operator/raft/configuration", "operator:read"),
+        ("GET", "/v1/snapshot", "acl:write"),
+        ("PUT", "/v1/config", "service:write"),
+        ("GET", "/v1/unheard-of", "that permission"),
+    ],
+)
+@pytest.mark.parametrize("token", [None, "known"])
+def test_a_bare_refusal_of_an_old_release_names_the_permission(method, path, needed, token):
+    request = build_request(settings(token=token), method, path)
+    with pytest.raises(errors.PermissionDeniedError) as caught:
+        check(answer(403, b"Permission denied"), request)
+    assert needed in caught.value.advice
+    assert ("No token was given" in caught.value.advice) == (token is None)
+
+
+def test_an_unknown_token_and_none_are_told_apart():
+    for token, said in (("gone", "has it expired"), (None, "No token was given")):
+        with pytest.raises(errors.PermissionDeniedError, match=said):
+            check(answer(403, b"ACL not found"), build_request(settings(token=token), "GET", "/v1/kv/k"))
 
 
 def test_a_status_that_is_allowed_is_no_error():

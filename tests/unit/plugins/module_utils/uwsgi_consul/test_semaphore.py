@@ -12,8 +12,8 @@ import time
 import pytest
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.claim import LOCK_FLAGS, SEMAPHORE_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConflictError, InvalidValueError, LostError
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.layouts import LOCK_FLAGS, SEMAPHORE_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.semaphore import Semaphore
 
 from .store import Store

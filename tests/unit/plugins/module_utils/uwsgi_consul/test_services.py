@@ -144,3 +144,25 @@ def test_an_answer_of_another_shape_is_a_bad_answer(ask, data):
 def test_a_catalog_of_another_shape_is_a_bad_answer(ask, data):
     with pytest.raises(errors.BadAnswerError):
         ask(services.services, data)
+
+
+def filtering(reply, *, able):
+    """What an agent answers, one that can filter services or one that does not know how."""
+
+    def answer(received):
+        nothing = able and "ServiceName" in received.target
+        return reply("{}" if nothing else '{"web": []}')
+
+    return answer
+
+
+def test_services_are_filtered_by_the_servers(fake_agent, reply):
+    agent = fake_agent(filtering(reply, able=True))
+    assert services.services(Client(agents=[agent.address]), filter="ServiceMeta.tier == gold") == [{"name": "web", "tags": []}]
+    assert agent.requests[0].target == "/v1/catalog/services?filter=ServiceMeta.tier+%3D%3D+gold"
+
+
+def test_servers_that_ignore_a_filter_are_found_out(fake_agent, reply):
+    agent = fake_agent(filtering(reply, able=False))
+    with pytest.raises(errors.InvalidValueError, match=r"^filter: this release of Consul can't filter its services"):
+        services.services(Client(agents=[agent.address]), filter="ServiceMeta.tier == gold")

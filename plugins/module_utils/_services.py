@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Services that an agent registers: any number in two reads, and one request for each that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Dict
+
+from . import _external, _mark
+from ._definitions import (
+    SERVICE,
+    by_service,
+    canonical,
+    definition,
+    done,
+    refuse_running,
+    report,
+    seen,
+    shown,
+    sidecar_id,
+    unlisted,
+    wanted,
+)
+from ._listed import listed
+from ._module import Change, Task
+from .uwsgi_consul import definitions
+from .uwsgi_consul.registry import Registry
+
+Thing = Dict[str, Any]
+
+
+def manage(task: Task) -> Change:
+    """The module `consul_service`."""
+    given = listed(task, "services", SERVICE, definition)
+    return _external.manage(task, given) if task.params["node"] else _manage(task, given)
+
+
+def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
+    registry = Registry(task.api)
+    found, checks = registry.services(), by_service(registry.checks().values())
+    absent = task.params["state"] == "absent"
+    refuse_running(task, found, given)
+    targets = {} if absent else {service_id: wanted(one) for service_id, one in given.items()}
+    gone = [service_id for service_id in given if service_id in found] if absent else []
+    gone += unlisted(found, given) if task.params["purge"] else []
+    before = {
+        service_id: seen(found[service_id], checks.get(service_id, {}), _sidecar(found, service_id, given), target, given[service_id])
+        for service_id, target in targets.items()
+        if service_id in found
+    }
+    changed = [service_id for service_id, target in targets.items() if before.get(service_id) != target]
+    registry.understand(given[service_id] for service_id in changed)
+    if not task.check_mode:
+        for service_id in changed:
+            _register(registry, service_id, given[service_id], before.get(service_id), targets[service_id])
+            done(task, service_id, "updated" if service_id in before else "created")
+        for service_id in gone:
+            registry.deregister(service_id)
+            done(task, service_id, "removed")
+    report(task, given, targets, changed, before, found, gone)
+    return Change(
+        {**{service_id: before[service_id] for service_id in changed if service_id in before}, **shown(found, gone)},
+        {service_id: targets[service_id] for service_id in changed},
+    )
+
+
+def _register(registry: Registry, service_id: str, given: Thing, before: Thing | None, target: Thing) -> None:
+    registry.register(given, mark=_mark.make(canonical(given)))
+    if before is None:
+        return
+    for check_id in before["checks"]:
+        if check_id not in target["checks"]:
+            registry.deregister_check(check_id)
+    if before["sidecar"] and not target["sidecar"]:
+        registry.deregister(sidecar_id(service_id))
+
+
+def _sidecar(found: Mapping[str, Thing], service_id: str, given: Iterable[str]) -> Thing | None:
+    """The sidecar that the agent made with the service, and not one that is registered by itself."""
+    own = sidecar_id(service_id)
+    if own in given or own not in found:
+        return None
+    mark = found[own]["meta"].get(definitions.MARK_KEY)
+    return found[own] if mark and mark == found[service_id]["meta"].get(definitions.MARK_KEY) else None

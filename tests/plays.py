@@ -1,0 +1,59 @@
+# Copyright (c) 2026 the uwsgi.consul authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs what the documentation shows, as users would: by Ansible's commands, with Consul known from the environment alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def as_plays(blocks: list[Any]) -> list[Any]:
+    """Blocks as plays: lists of tasks become one of their own each, plays stay as they are; empty ones are left out."""
+    plays: list[Any] = []
+    for block in blocks:
+        if block and ("hosts" in block[0] or "ansible.builtin.import_playbook" in block[0]):
+            plays += block
+        elif block:
+            plays.append({"hosts": "localhost", "gather_facts": False, "tasks": block})
+    return plays
+
+
+def run_plays(folder: Path, blocks: list[Any], environment: Mapping[str, str], *arguments: str) -> str:
+    """Runs tasks and plays as one playbook in a folder, which is the variable `workspace`; gives what it printed.
+
+    It must succeed, without a warning.
+    """
+    playbook = folder / "examples.yml"
+    playbook.write_text(yaml.safe_dump(as_plays(blocks), sort_keys=False))
+    return run_command(folder, environment, "ansible-playbook", "-e", f"workspace={folder}", *arguments, str(playbook))
+
+
+def run_command(folder: Path, environment: Mapping[str, str], command: str, *arguments: str) -> str:
+    """Runs one of Ansible's commands, which must succeed without a warning; gives what it printed."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name(command)), *arguments],
+        cwd=folder,
+        env={key: value for key, value in os.environ.items() if not key.startswith(("CONSUL_", "ANSIBLE_"))}
+        | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0"}
+        | {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_NOCOLOR": "1"}
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "[WARNING]" not in done.stderr, done.stderr
+    assert "[DEPRECATION" not in done.stderr, done.stderr
+    return done.stdout
