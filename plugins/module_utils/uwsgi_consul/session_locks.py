@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import Any, Union
+from typing import Any, Callable, Union
 
 from . import arguments, keys
 from .api import Api

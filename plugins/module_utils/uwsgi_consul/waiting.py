@@ -9,9 +9,9 @@ Sources: https://developer.hashicorp.com/consul/api-docs/features/blocking, .../
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 from . import arguments, keys, services
 from .bound import Bound, read
