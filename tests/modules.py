@@ -25,10 +25,13 @@ def run_module(name: str, /, check: bool = False, **params: Any) -> dict[str, An
     printed = io.StringIO()
     # The system's log takes no zero byte with some versions of Python, and then Ansible does not run the module.
     silent = mock.patch.object(basic.AnsibleModule, "_log_to_syslog")
-    with silent, given_arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+    # In a process that has loaded the controller, Ansible would show a warning there and then instead of returning it.
+    warnings: list[str] = []
+    kept = mock.patch.object(basic.AnsibleModule, "warn", lambda _module, warning: warnings.append(warning))
+    with silent, kept, given_arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         import_module(f"{PACKAGE}.{name}").main()
     result: dict[str, Any] = json.loads(printed.getvalue())
-    return result
+    return {**result, "warnings": warnings} if warnings else result
 
 
 @contextlib.contextmanager
