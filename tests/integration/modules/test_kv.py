@@ -501,7 +501,7 @@ def test_bad_input_for_reading(fails, params, expected):
     assert expected in fails("consul_kv_info", **params)
 
 
-def test_the_whole_store_is_purged_only_when_that_is_said(consul_agents, warnings):
+def test_the_whole_store_is_purged_only_when_that_is_said(consul_agents):
     agent = consul_agents()
     kv = KV(Api(agents=[agent.address]))
     kv.set("a", "1")
