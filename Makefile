@@ -59,7 +59,8 @@ lint: venv
 
 .PHONY: unit
 unit: venv
-	pytest -q tests/unit
+	@# Most of them wait most of the time.
+	pytest -q --numprocesses=4 tests/unit
 
 .PHONY: py-consul
 py-consul: venv  ## The client's unit tests with python-consul2's fork py-consul in its place
