@@ -71,6 +71,8 @@ def manage(task: Task) -> Change:
     queries = Queries(task.api)
     there = queries.definitions()
     wanted = [_identified(one, there) for one in given]
+    if any(one.id is None and not one.arguments for one in wanted):
+        task.warn_if_filtered("a query that shall be absent may be there all the same (query:read)")
     ids = [one.id or one.name for one in wanted]
     for twice in [one for one in ids if ids.count(one) > 1]:
         raise InvalidValueError(f"queries: {twice} is given twice")
@@ -109,6 +111,8 @@ def find(task: Task) -> None:
     else:
         one = queries.get(name)
         found = [one] if one else []
+    if not found or name is None:
+        task.warn_if_filtered("there may be more queries (query:read)")
     task.results["queries"] = found
     if params["explain"]:
         task.results["explained"] = queries.explain(params["name"])

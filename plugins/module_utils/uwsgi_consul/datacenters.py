@@ -14,7 +14,7 @@ from typing import Any, Dict
 
 from . import arguments
 from .bound import Bound, read
-from .errors import ConsulError
+from .errors import ConsulError, PermissionDeniedError
 
 Datacenter = Dict[str, Any]
 # As gossip numbers them.
@@ -61,6 +61,12 @@ class Datacenters(Bound):
             found["servers"] = read(
                 self._of(name, "/v1/health/service/consul"), lambda data: [_server(item, address, known) for item in data]
             )
+            if not found["servers"]:
+                raise PermissionDeniedError(
+                    f"{name} answers, and shows none of its servers",
+                    advice="The token needs node:read, and service:read for the service consul",
+                    status=403,
+                )
             if nodes:
                 found["nodes"] = read(self._of(name, "/v1/catalog/nodes"), lambda data: [_node(item) for item in data])
         except ConsulError as error:
