@@ -26,7 +26,10 @@ class SecretFile:
             raise InvalidValueError(f"{what}: {shown(path)} is no path of a file")
         self._what, self.path = what, os.path.realpath(path)
         directory = os.path.dirname(self.path)
-        if os.path.isdir(self.path) or not os.access(directory, os.W_OK | os.X_OK):
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            # To read a pipe would take for ever.
+            raise InvalidValueError(f"{what}: {path} is no regular file")
+        if not os.access(directory, os.W_OK | os.X_OK):
             raise InvalidValueError(
                 f"{what}: {path} can't be written",
                 advice="Its directory must exist, and the user that Ansible becomes must be allowed to write there",

@@ -148,6 +148,8 @@ def test_a_file_of_anything_else_is_left_alone(fails, module, file, tmp_path):
     assert "holds something else" in fails("consul_acl_token", secret_file=str(file), state="absent")
     assert file.read_text() == "password of something else"
     assert "can't be written" in fails("consul_acl_token", description="acl else", secret_file=str(tmp_path / "no" / "where"))
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no regular file" in fails("consul_acl_token", description="acl else", secret_file=str(tmp_path / "pipe"))
     other = tmp_path / "other"
     module("consul_acl_token", description="acl else", secret_file=str(other))
     accessor = module("consul_acl_token", description="acl third")["token"]["accessor_id"]
