@@ -136,6 +136,18 @@ def test_no_file_is_left_when_consul_refuses_the_token(module, file):
     assert list(file.parent.iterdir()) == []
 
 
+def test_what_the_group_of_a_file_may_do_stays(ensure, keeps, module, file):
+    module("consul_acl_token", description="acl group", secret_file=str(file))
+    secret = file.read_text()
+    file.chmod(0o640)
+    kept = keeps("consul_acl_token", description="acl group", secret_file=str(file))
+    assert "0640" not in str(kept.get("warnings"))
+    file.write_text(f"{uuid.uuid4()}\n")
+    ensure("consul_acl_token", description="acl group", secret_file=str(file))
+    assert (file.read_text(), mode(file)) == (secret, 0o640)
+    ensure("consul_acl_token", description="acl group", secret_file=str(file), state="absent")
+
+
 def test_a_file_that_others_can_read_is_told(module, file):
     module("consul_acl_token", description="acl wide", secret_file=str(file))
     file.chmod(0o644)
