@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from ._module import Change, Task
@@ -79,13 +81,15 @@ def manage(task: Task) -> Change:
     to_do = [one for one in wanted if _differs(task, one, there)]
     for one in to_do:
         if one.arguments:
-            queries.judge(**one.arguments)
+            with _named(task, one):
+                queries.judge(**one.arguments)
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     written: dict[str, str | None] = {one.name: one.id for one in wanted}
     for one in to_do:
         if not task.check_mode:
-            written[one.name] = _write(queries, one)
+            with _named(task, one):
+                written[one.name] = _write(queries, one)
             task.changed = True
             task.results["written"] = [*task.results.get("written", []), one.name]
         if one.id:
@@ -176,6 +180,17 @@ def _differs(task: Task, wanted: _Wanted, there: dict[str, dict[str, Any]]) -> b
         )
         return {**found, "token": None} != {**body, "token": None}
     return found != body
+
+
+@contextlib.contextmanager
+def _named(task: Task, wanted: _Wanted) -> Iterator[None]:
+    """Says of an error in a list which query it is about."""
+    try:
+        yield
+    except ConsulError as error:
+        if task.params["queries"] is not None:
+            error.problem = f"query {wanted.name or wanted.id}: {error.problem}"
+        raise
 
 
 def _write(queries: Queries, wanted: _Wanted) -> str | None:

@@ -61,6 +61,15 @@ def test_several_and_targets(ensure, keeps, module):
     ensure("consul_query", queries=[{"name": "query-1"}, {"id": made[1]["id"]}, {"name": "query-nothing"}], state="absent")
 
 
+def test_a_failure_in_a_list_says_of_which_query_and_what_was_done(module):
+    template = {"type": "name_prefix_match", "regexp": "("}
+    queries = [{"name": "query-right", "service": "a"}, {"name": "query-wrong-", "service": "a", "template": template}]
+    failed = module("consul_query", queries=queries)
+    assert "query query-wrong-: 500" in failed["msg"]
+    assert (failed["changed"], failed["written"]) == (True, ["query-right"])
+    module("consul_query", name="query-right", state="absent")
+
+
 def test_it_finds_a_service_of_another_datacenter(ensure, module, datacenters):
     datacenters.dc2.put("/v1/agent/service/register", {"Name": "query-far", "ID": "query-far-1", "Port": 8080})
     ensure("consul_query", name="query-far", service="query-far", failover={"datacenters": ["dc2"]})
