@@ -89,7 +89,14 @@ def manage(task: Task) -> Change:
     for one in to_do:
         if not task.check_mode:
             with _named(task, one):
-                written[one.name] = _write(queries, one)
+                try:
+                    written[one.name] = _write(queries, one)
+                except ServerError as error:
+                    one = _made_meanwhile(task, queries, one, there, error)
+                    written[one.name] = one.id
+                    if not _differs(task, one, there):
+                        continue
+                    _write(queries, one)
             task.changed = True
             task.results["written"] = [*task.results.get("written", []), one.name]
         if one.id:
@@ -200,12 +207,19 @@ def _write(queries: Queries, wanted: _Wanted) -> str | None:
     if wanted.id:
         queries.replace(wanted.id, **wanted.arguments)
         return wanted.id
-    try:
-        return queries.create(**wanted.arguments)
-    except ServerError as error:
-        if "aliases an existing query" in error.answer:
-            error.advice = "There is a query of that name that the token may not see, or somebody made it just now: it needs query:read"
-        raise
+    return queries.create(**wanted.arguments)
+
+
+def _made_meanwhile(task: Task, queries: Queries, wanted: _Wanted, there: dict[str, dict[str, Any]], error: ServerError) -> _Wanted:
+    """The same with the id of the query of that name that somebody made just now, as tasks of several hosts do."""
+    if wanted.id is not None or "aliases an existing query" not in error.answer:
+        raise error
+    there.update(queries.definitions())
+    found = _identified(wanted, there)
+    if found.id is None:
+        error.advice = "There is a query of that name that the token may not see: it needs query:read"
+        raise error
+    return found
 
 
 def _tell(task: Task, queries: Queries, ids: dict[str, str | None]) -> None:

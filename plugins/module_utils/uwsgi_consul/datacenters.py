@@ -51,6 +51,8 @@ class Datacenters(Bound):
         with node, id, address, version, leader, healthy (what gossip in its datacenter says), wan_status (`alive`, `failed`, `left`,
         `leaving`; `None` when the agent that was asked is no server)); with *nodes* also nodes (each with node, id, address). One that
         can't be reached has those servers that gossip over WAN knows. wan: the states of servers by `NODE.DATACENTER`.
+
+        Raises `PermissionDeniedError` for one that answers and refuses, or shows no server at all.
         """
         _judged(name, "name")
         arguments.boolean(nodes, "nodes")

@@ -10,6 +10,8 @@ import uuid
 
 import pytest
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.queries import Queries
+
 FULL = {
     "service": "query-shop",
     "failover": {"nearest_n": 2, "datacenters": ["dc2"]},
@@ -59,6 +61,25 @@ def test_several_and_targets(ensure, keeps, module):
     done = ensure("consul_query", queries=several)
     assert list(done["diff"]["before"]) == ["query-1"]
     ensure("consul_query", queries=[{"name": "query-1"}, {"id": made[1]["id"]}, {"name": "query-nothing"}], state="absent")
+
+
+@pytest.mark.parametrize("other", ["a", "b"])
+def test_one_that_another_host_makes_at_the_same_time(module, monkeypatch, other):
+    definitions, asked = Queries.definitions, []
+
+    def late(self):
+        """Looks, and then the other host makes it before this one does."""
+        asked.append(self)
+        found = definitions(self)
+        if len(asked) == 1:
+            self.create("query-race", other)
+        return found
+
+    monkeypatch.setattr(Queries, "definitions", late)
+    done = module("consul_query", name="query-race", service="a")
+    assert not done.get("failed"), done
+    assert (done["changed"], [one["service"] for one in done["queries"]]) == (other == "b", ["a"])
+    module("consul_query", name="query-race", state="absent")
 
 
 def test_a_failure_in_a_list_says_of_which_query_and_what_was_done(module):
