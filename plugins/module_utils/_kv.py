@@ -77,6 +77,8 @@ def manage(task: Task) -> Change:
         if task.params["atomic"] or task.params["state"] in _LOCKS:
             _judge_one_transaction(steps)
         task.results["indexes"].update({key: found[key]["modify_index"] for key in wanted if found.get(key)})  # type: ignore[index]
+        if task.params["purge"]:
+            task.warn_if_filtered("purge knows only of keys that it may read (key:read)")
         try:
             work.do(kv, steps)
         except _StaleError:
@@ -100,6 +102,12 @@ def find(task: Task) -> None:
     for name in ("keys", "prefixes"):
         for one in params[name]:
             (keys.path if name == "keys" else keys.tree_path)(one, name)
+    _found(task, kv)
+    task.warn_if_filtered("there may be more keys (key:read)")
+
+
+def _found(task: Task, kv: KV) -> None:
+    params = task.params
     if params["names_only"]:
         task.results["names"] = sorted({key for prefix in params["prefixes"] for key in kv.keys(prefix, params["separator"])})
         return
@@ -211,7 +219,10 @@ def _flat(mapping: Mapping[str, Any], what: str) -> dict[str, bytes]:
     try:
         return keys.flat(mapping)
     except InvalidValueError as error:
-        raise InvalidValueError(error.problem.replace("mapping: ", f"{what}: ", 1), advice=error.advice) from None
+        advice = error.advice
+        if error.problem.endswith(" is no name"):
+            advice += "; quote one that YAML takes for something else, and give whole keys by values"
+        raise InvalidValueError(error.problem.replace("mapping: ", f"{what}: ", 1), advice=advice) from None
 
 
 def _loaded(path: str) -> Any:

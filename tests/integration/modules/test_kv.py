@@ -383,6 +383,20 @@ def test_a_key_that_may_not_be_read(fails, token):
         assert "key:read" in fails("consul_kv_info", keys=["kvm-unread/b"], token=secret)
 
 
+def test_a_purge_that_may_not_see_all_keys_says_so(ensure, module, token, warnings):
+    ensure("consul_kv", values={"kvm-hidden/a": "x", "kvm-hidden/b": "x"})
+    with token('key_prefix "kvm-hidden/" { policy = "write" }\nkey "kvm-hidden/b" { policy = "deny" }') as secret:
+        done = module("consul_kv", prefix="kvm-hidden", purge=True, state="absent", token=secret)
+        assert done["deleted"] == ["kvm-hidden/a"]
+        assert "purge knows only of keys that it may read (key:read)" in warnings(done)
+        for found in (
+            module("consul_kv_info", prefixes=["kvm-hidden/"], token=secret),
+            module("consul_kv_info", prefixes=["kvm-hidden/"], names_only=True, token=secret),
+        ):
+            assert "there may be more keys (key:read)" in warnings(found)
+    assert module("consul_kv", prefix="kvm-hidden", purge=True, state="absent")["deleted"] == ["kvm-hidden/b"]
+
+
 def test_an_answer_that_got_lost_is_told(module, requests):
     def lose(request):
         if requests.count("PUT /v1/txn") == 2 and request == "PUT /v1/txn":
@@ -449,7 +463,7 @@ def test_consistency_is_asked_for(module, monkeypatch):
         ({"entries": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]}, "a: is given twice"),
         ({"entries": [{"value": "1"}]}, "missing required arguments: key"),
         ({"tree": {"a": {"b": None}}}, "value of 'a/b': is null"),
-        ({"tree": {"a/b": "x"}}, "A name holds no slash"),
+        ({"tree": {"a/b": "x"}}, "tree: 'a/b' is no name. A name is a text without a slash; quote one that YAML takes for something else"),
         ({"file": "/nowhere/settings.yml"}, "file: /nowhere/settings.yml can't be read: No such file or directory"),
         ({"prefix": "", "purge": True, "tree": {}}, "prefix: is empty, so purge would delete keys of the whole store"),
         ({"prefix": "a", "purge": True, "everything": True, "tree": {}}, "everything: is for the empty prefix only"),
@@ -474,7 +488,7 @@ def test_bad_input(fails, requests, params, expected):
         (b"[1]", "file: list is no mapping"),
         (b"a: [", "is neither JSON nor YAML, line"),
         (b"\xff", "can't be read: it is no UTF-8 text"),
-        (b"on: x", "True in '' is no name"),
+        (b"on: x", "file: True is no name. A name is a text without a slash; quote one that YAML takes for something else"),
         (b"a: &a\n  b: *a\n", "nested deeper than 100 folders, or holds itself"),
     ],
 )
