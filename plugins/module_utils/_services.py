@@ -34,8 +34,13 @@ Thing = Dict[str, Any]
 
 def manage(task: Task) -> Change:
     """The module `consul_service`."""
-    given = listed(task, "services", SERVICE, definition)
+    given = listed(task, "services", SERVICE, _to_remove if task.params["state"] == "absent" else definition)
     return _external.manage(task, given) if task.params["node"] else _manage(task, given)
+
+
+def _to_remove(given: Mapping[str, Any]) -> Thing:
+    # The ID alone says which one it is.
+    return definition(given if given.get("name") is not None else {**given, "name": given.get("id")})
 
 
 def _manage(task: Task, given: Mapping[str, Thing]) -> Change:

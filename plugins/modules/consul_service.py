@@ -199,7 +199,7 @@ options:
   state:
     description:
       - V(present) registers the services.
-      - V(absent) removes them by their IDs, with their checks and sidecars.
+      - V(absent) removes them by their IDs, with their checks and sidecars. It needs no O(name) where O(id) is given.
     type: str
     choices: [present, absent]
     default: present
@@ -335,7 +335,7 @@ from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
 
 
 def main() -> None:
-    run(_services.manage, ARGUMENT_SPEC, required_one_of=[("name", "services")])
+    run(_services.manage, ARGUMENT_SPEC, required_one_of=[("name", "id", "services")])
 
 
 if __name__ == "__main__":

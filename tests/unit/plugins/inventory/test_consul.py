@@ -337,6 +337,16 @@ def test_strict(parse):
         parse(compose={"x": "nothing.at.all"}, strict=True)
 
 
+def test_an_expression_that_fails_for_one_host_leaves_none_of_them(parse, monkeypatch):
+    inventory = InventoryData()
+    inventory.add_host("other", "ungrouped")
+    monkeypatch.setattr(f"{__name__}.InventoryData", lambda: inventory)
+    with pytest.raises(AnsibleError, match="web1"):
+        parse(TWO, datacenters=["*"], compose={"x": "{'web1': consul_node.meta.rack, 'db1': 1}[consul_node.name]"}, strict=True)
+    assert set(inventory.hosts) == {"other"}
+    assert groups(inventory) == {name: [] for name in groups(inventory)}
+
+
 def test_the_connections_options_may_be_templates(parse, monkeypatch):
     monkeypatch.setenv("DATACENTER", "dc2")
     # The words of who runs Ansible, so a template of theirs is one.
