@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Dict
 
 from . import _mark
-from ._definitions import CHECK, check_definition, check_type
+from ._definitions import CHECK, check_definition, check_type, done
 from ._listed import listed
 from ._module import Change, Task
 from .uwsgi_consul import arguments
@@ -55,11 +55,13 @@ def manage(task: Task) -> Change:
         for check_id, one in given.items():
             if check_id in defined:
                 registry.register_check(_marked(one), service_id=one.get("service_id"))
-                task.changed = True
+                done(task, check_id, "updated" if check_id in before else "created")
             # It starts the TTL again, also where it says nothing new.
             if one.get("status") and targets[check_id]["type"] == "ttl":
                 registry.update_check(check_id, one["status"], one.get("output", ""))
-                task.changed = task.changed or check_id in changed
+                if check_id in changed and check_id not in defined:
+                    done(task, check_id, "updated")
+    task.results.pop("done", None)
     task.results["checks"] = [
         {"id": one, "result": ("updated" if one in before else "created") if one in changed else "unchanged"} for one in targets
     ]
@@ -70,7 +72,8 @@ def _remove(task: Task, registry: Registry, found: Mapping[str, Thing]) -> Chang
     if not task.check_mode:
         for check_id in found:
             registry.deregister_check(check_id)
-            task.changed = True
+            done(task, check_id, "removed")
+    task.results.pop("done", None)
     task.results["checks"] = [{"id": check_id, "result": "removed"} for check_id in found]
     return Change({check_id: {name: one[name] for name in ("name", "service_id", "type")} for check_id, one in found.items()}, {})
 

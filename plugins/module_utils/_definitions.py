@@ -177,10 +177,10 @@ def contains(found: Any, part: Any) -> bool:
     return bool(found == part or (not found and not part))
 
 
-def done(task: Task, service_id: str, result: str) -> None:
-    """What a task that fails further on has done."""
+def done(task: Task, thing_id: str, result: str) -> None:
+    """What a task that fails further on has done to a service or check."""
     task.changed = True
-    task.results.setdefault("done", []).append({"id": service_id, "result": result})
+    task.results.setdefault("done", []).append({"id": thing_id, "result": result})
 
 
 def report(

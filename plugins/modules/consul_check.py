@@ -219,6 +219,11 @@ checks:
     result:
       description: V(created), V(updated), V(unchanged) or V(removed); in check mode what would become of it.
       type: str
+done:
+  description: ID and result of the checks that were changed before the task failed.
+  returned: failure in the midst of several checks
+  type: list
+  elements: dict
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _checks
