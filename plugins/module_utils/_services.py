@@ -48,6 +48,10 @@ def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
     checks = by_service(there)
     refuse_running(task, found, given)
     gone = [service_id for service_id in given if service_id in found] if absent else []
+    for service_id in given if absent else ():
+        # "It is gone" must not be said of what only the token does not see.
+        if service_id not in found:
+            registry.refuse_hidden(service_id)
     gone += unlisted(found, given) if task.params["purge"] else []
     refuse_taken(there, targets, gone)
     before = {

@@ -161,6 +161,8 @@ notes:
   - A registration belongs to one agent, so O(agents) must have one address, best that of the host's own agent.
   - No Consul tells what a check looks at. So the module ends the check's notes with a digest of its definition, as
     C([uwsgi.consul ...]), and compares that, and all that Consul tells.
+  - An instance that registers itself, by the uWSGI plugin or the Python library, ends all other checks of its service each time it does so,
+    such as at a reload. Give it its checks by its own options.
 seealso:
   - module: uwsgi.consul.consul_service
   - module: uwsgi.consul.consul_maintenance

@@ -78,6 +78,10 @@ class Registry(Bound):
                 body["Connect"]["SidecarService"] = {**sidecar, "Meta": {**(sidecar.get("Meta") or {}), **marked}}
         self._change("/v1/agent/service/register", body, f"service {body['ID']}")
 
+    def refuse_hidden(self, service_id: str) -> None:
+        """Raises `PermissionDeniedError` for a service that the token may not see, which `services` leaves out without a word."""
+        self._ask("GET", f"/v1/agent/service/{arguments.path_name(service_id, 'service_id')}", allow=(404,))
+
     def deregister(self, service_id: str) -> None:
         """Ends the registration of a service, of its checks and its sidecar, if there is one. Raises `ConsulError`."""
         self._end("/v1/agent/service/deregister", arguments.path_name(service_id, "service_id"))
