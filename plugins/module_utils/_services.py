@@ -36,8 +36,13 @@ Thing = Dict[str, Any]
 
 def manage(task: Task) -> Change:
     """The module `consul_service`."""
-    given = listed(task, "services", SERVICE, definition)
+    given = listed(task, "services", SERVICE, _by_id if task.params["state"] == "absent" else definition)
     return _external.manage(task, given) if task.params["node"] else _manage(task, given)
+
+
+def _by_id(given: Mapping[str, Any]) -> Thing:
+    """A service that shall be gone, for which its ID will do."""
+    return definition({**given, "name": given["id"] if given.get("name") is None and given.get("id") is not None else given.get("name")})
 
 
 def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
