@@ -80,8 +80,13 @@ def _absent(task: Task, sessions: Sessions) -> Change:
     if task.params["id"]:
         one = sessions.info(task.params["id"])
         found = [one] if one else []
+        if not found and not task.check_mode:
+            # The token may not see it, and only this way Consul says so.
+            sessions.destroy(task.params["id"])
     else:
         found = _named(task, sessions)
+        if not found and sessions.filtered:
+            task.warn(f"whether session {task.params['name']} is gone is not known: Consul left out sessions that the token may not see")
     for one in found:
         if not task.check_mode:
             sessions.destroy(one["id"])

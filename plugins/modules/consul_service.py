@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   <<: &service
     name:
-      description: Name of the service.
+      description: Name of the service. With O(state=absent), its O(services[].id) will do.
       type: str
     id:
       description: ID of the service, which tells it from others of the agent. The name by default.
@@ -115,7 +115,7 @@ options:
         args:
           description:
             - Command and arguments that the agent runs. 0 is passing, 1 is warning, everything else is critical.
-            - The agent's configuration must allow it by C(enable_local_script_checks) or C(enable_script_checks).
+            - The agent's configuration must allow it by C(enable_script_checks). C(enable_local_script_checks) is for its own files only.
           type: list
           elements: str
         docker_container_id:
@@ -335,7 +335,13 @@ from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
 
 
 def main() -> None:
-    run(_services.manage, ARGUMENT_SPEC, required_one_of=[("name", "id", "services")])
+    run(
+        _services.manage,
+        ARGUMENT_SPEC,
+        required_one_of=[("name", "id", "services")],
+        # Without it they would be ignored, and the service registered at the agent.
+        required_by={"node_address": "node", "node_meta": "node"},
+    )
 
 
 if __name__ == "__main__":

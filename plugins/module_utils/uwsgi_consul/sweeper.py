@@ -137,6 +137,12 @@ class Sweeper(Bound):
         self._load()
         now = time.time()
         checks = self._checks()
+        if not checks:
+            # Servers have one each. What was seen before must not be forgotten for that.
+            raise ConsulError(
+                "Consul shows no check at all, not even those of its servers",
+                advice="The token needs node:read and service:read. Was it left out?",
+            )
         self._remember(checks, now)
         self._save()
         found = self._due(checks, now, threshold, patterns)
@@ -295,11 +301,11 @@ class Sweeper(Bound):
         except FileNotFoundError:
             return
         except OSError as error:
-            raise ConsulError(f"state: {self._state} can't be read: {error.strerror}") from None
+            raise ConsulError(f"the state file {self._state} can't be read: {error.strerror}") from None
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise ConsulError(f"state: {self._state} holds no state of a sweeper", advice="Remove it to begin anew") from None
+            raise ConsulError(f"the state file {self._state} holds no state of a sweeper", advice="Remove it to begin anew") from None
         if of != self._of:
-            raise ConsulError(f"state: {self._state} is of datacenter {of}", advice="Give each datacenter a file of its own")
+            raise ConsulError(f"the state file {self._state} is of datacenter {of}", advice="Give each datacenter a file of its own")
         self._seen = seen
 
     def _save(self) -> None:
@@ -318,7 +324,7 @@ class Sweeper(Bound):
                     os.unlink(name)
                 raise
         except OSError as error:
-            raise ConsulError(f"state: {self._state} can't be written: {error.strerror}") from None
+            raise ConsulError(f"the state file {self._state} can't be written: {error.strerror}") from None
 
 
 def _check(item: dict[str, Any]) -> dict[str, Any]:
