@@ -14,11 +14,11 @@ import shutil
 import string
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from integration.plugin.conftest import PYPI_VERSIONS, debian_binary, pypi_binary
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.filter.consul_upstreams import consul_upstreams
 from ansible_collections.uwsgi.consul.plugins.filter.uwsgi_config import uwsgi_config
@@ -123,10 +123,7 @@ def test_the_templates_of_the_guide(consul, tmp_path):
         return sorted(entry["Checks"][-1]["Status"] for entry in consul.get("/v1/health/service/templates"))
 
     # What was registered at the agent is in the catalog a moment later.
-    deadline = time.monotonic() + 60
-    while statuses() != ["passing", "warning"]:
-        assert time.monotonic() < deadline, statuses()
-        time.sleep(0.05)
+    wait_for("both instances", lambda: statuses() == ["passing", "warning"])
     arguments = ["localhost", "-m", "ansible.builtin.debug", "-a", json.dumps({"msg": message})]
     command = [str(Path(sys.executable).with_name("ansible")), *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=90, check=False)

@@ -156,22 +156,3 @@ def dead() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., Any]:
-    """Calls a function until its result is true, for at most some seconds, and gives that result."""
-
-    def wait(condition: Callable[[], Any], seconds: float = 20) -> Any:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                result = condition()
-            except OSError:
-                result = None
-            if result:
-                return result
-            assert time.monotonic() < deadline, "it did not become true in time"
-            time.sleep(0.05)
-
-    return wait

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, ConfigEntries
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.config_entries import canonical
@@ -388,21 +387,14 @@ def test_without_permission(fails, datacenters):
     assert "The token needs that permission" in message
 
 
-def _until(condition):
-    deadline = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError):
-            if condition():
-                return
-        assert time.monotonic() < deadline, "dc2 does not know what was made in dc1"
-        time.sleep(0.05)
-
-
 def test_without_permission_to_ask_for_the_primary_datacenter(module, datacenters):
     datacenters.dc1.put("/v1/acl/policy", {"Name": "entry-writer", "Rules": 'service "entry-w" { policy = "write" }'})
     token = datacenters.dc1.put("/v1/acl/token", {"Policies": [{"Name": "entry-writer"}]})["SecretID"]
     assert module("consul_config_entry", entries=http("entry-w"), token=token)["changed"]
-    _until(lambda: datacenters.dc2.get("/v1/acl/token/self", token) and datacenters.dc2.get("/v1/config/service-defaults/entry-w", token))
+    wait_for(
+        "dc2 knows what was made in dc1",
+        lambda: datacenters.dc2.get("/v1/acl/token/self", token) and datacenters.dc2.get("/v1/config/service-defaults/entry-w", token),
+    )
     wanted = [http("entry-w")[0] | {"protocol": "grpc"}]
     refused = module("consul_config_entry", entries=wanted, timeout=4, **{**datacenters.options(datacenters.dc2), "token": token})
     assert "In a secondary datacenter no index fits" in refused["msg"]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.layouts import LOCK_FLAGS
@@ -30,13 +31,6 @@ UNKNOWN = "00000000-0000-0000-0000-000000000000"
 def entry(agent, key):
     (found,) = agent.get(f"/v1/kv/{key}")
     return {**found, "Value": base64.b64decode(found["Value"] or "").decode()}
-
-
-def wait_for(what, look, within=60.0):
-    deadline = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
