@@ -21,14 +21,19 @@ PACKAGE = "ansible_collections.uwsgi.consul.plugins.modules"
 
 def run_module(name: str, /, check: bool = False, **params: Any) -> dict[str, Any]:
     """The module's result, `failed` and `msg` of a failure among it; with its diff."""
+    return run_and_log(name, check, **params)[0]
+
+
+def run_and_log(name: str, /, check: bool = False, **params: Any) -> tuple[dict[str, Any], list[str]]:
+    """The same, and what the module wrote into the log of its host."""
     given = {"_ansible_check_mode": check, "_ansible_diff": True, **{key: value for key, value in params.items() if value is not None}}
     printed = io.StringIO()
     # The system's log takes no zero byte with some versions of Python, and then Ansible does not run the module.
     silent = mock.patch.object(basic.AnsibleModule, "_log_to_syslog")
-    with silent, given_arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+    with silent as log, given_arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         import_module(f"{PACKAGE}.{name}").main()
     result: dict[str, Any] = json.loads(printed.getvalue())
-    return result
+    return result, [str(call.args[0]) for call in log.call_args_list]
 
 
 @contextlib.contextmanager

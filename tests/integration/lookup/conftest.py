@@ -7,10 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import plays
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,18 +50,8 @@ class Run:
 
 def run_tool(tool: str, *arguments: str, cwd: Path = ROOT, **environment: str) -> Run:
     """Runs one of Ansible's commands, from the same environment as the tests, without any of the caller's variables of Consul."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-    environ |= {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"} | environment
     started = time.monotonic()
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name(tool)), *arguments],
-        cwd=cwd,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = plays.run(tool, *arguments, folder=cwd, own={"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", **environment})
     return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
 

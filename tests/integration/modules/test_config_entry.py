@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from polling import wait_for
 
+import plays
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, ConfigEntries
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.config_entries import canonical
 
@@ -314,14 +313,7 @@ def test_a_private_key_is_not_shown(ensure, module, tmp_path):
       ignore_errors: true
 """
     (tmp_path / "play.yml").write_text(play)
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "-vvv", "--diff", str(tmp_path / "play.yml")],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = plays.run("ansible-playbook", "-vvv", "--diff", "play.yml", folder=tmp_path, own={})
     assert "did not answer" in done.stdout or "127.0.0.1:1" in done.stdout, done.stdout
     assert not [line for line in key.splitlines()[1:-1] if line in done.stdout + done.stderr]
     ensure("consul_config_entry", **given, state="absent")

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 import yaml
 from polling import wait_for
 
+import plays
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.layouts import LOCK_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.lock import Lock
@@ -264,10 +264,7 @@ def play(consul, tmp_path):
         playbook = tmp_path / f"{run}.yml"
         playbook.write_text(PLAY.format(run=run, seconds=seconds, file=tmp_path / "sections"))
         assert yaml.safe_load(playbook.read_text())
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-        environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
-        environ |= {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "CONSUL_HTTP_ADDR": consul.address}
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), str(playbook)]
+        command, environ = [plays.program("ansible-playbook"), str(playbook)], plays.environment({"CONSUL_HTTP_ADDR": consul.address})
         with (tmp_path / f"{run}.log").open("wb") as log:
             processes.append(subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log, start_new_session=True))
         return processes[-1]
