@@ -14,7 +14,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any, Dict, Union
 
-from ._module import Change, Task
+from ._module import NOTHING, Change, Task
 from ._waiting import seconds_of
 from .uwsgi_consul import arguments
 from .uwsgi_consul.errors import ConflictError, ConsulError, NotAcquiredError, NotFoundError
@@ -184,7 +184,7 @@ class _Possession:
                     f"{self._held.layout.what} is not this task's: {self._who()}",
                     advice="It was lost, or never acquired. Nothing was released",
                 )
-            return Change(None, None)
+            return NOTHING
         if not self._task.check_mode:
             self._task.changed = self._held.release(mine["id"], behavior=mine["behavior"])
             if mine["name"].startswith((f"{self._title} of ", f"{self._title}, Ansible on ")):

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Dict
 
-from . import _external, _mark
-from ._definitions import (
+from . import _definition_mark, _external_services
+from ._module import Change, Task, Thing
+from ._service_definitions import (
     SERVICE,
     by_service,
     canonical,
@@ -24,18 +24,18 @@ from ._definitions import (
     unlisted,
     wanted,
 )
-from ._listed import listed
-from ._module import Change, Task
+from ._several import by_id
 from .uwsgi_consul import definitions
 from .uwsgi_consul.registry import Registry
 
-Thing = Dict[str, Any]
+# Those of one service.
+OPTIONS = SERVICE
 
 
 def manage(task: Task) -> Change:
     """The module `consul_service`."""
-    given = listed(task, "services", SERVICE, definition)
-    return _external.manage(task, given) if task.params["node"] else _manage(task, given)
+    given = by_id(task, "services", definition)
+    return _external_services.manage(task, given) if task.params["node"] else _manage(task, given)
 
 
 def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
@@ -68,7 +68,7 @@ def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
 
 
 def _register(registry: Registry, service_id: str, given: Thing, before: Thing | None, target: Thing) -> None:
-    registry.register(given, mark=_mark.make(canonical(given)))
+    registry.register(given, mark=_definition_mark.make(canonical(given)))
     if before is None:
         return
     for check_id in before["checks"]:

@@ -137,7 +137,7 @@ role:
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _acl
 from ansible_collections.uwsgi.consul.plugins.module_utils._acl_options import GRANTS
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -147,7 +147,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "description": {"type": "str"},
             **GRANTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
     )
 

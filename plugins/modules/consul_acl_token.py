@@ -185,7 +185,7 @@ token:
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _acl_tokens
 from ansible_collections.uwsgi.consul.plugins.module_utils._acl_options import GRANTS
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -202,7 +202,7 @@ def main() -> None:
             "local": {"type": "bool"},
             "expiration_ttl": {"type": "str"},
             "expiration_time": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
         mutually_exclusive=[("expiration_ttl", "expiration_time")],
         required_one_of=[("description", "accessor_id", "secret_id", "secret_file")],

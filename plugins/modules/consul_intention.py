@@ -155,7 +155,7 @@ intentions:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _intentions
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def main() -> None:
         {
             **_intentions.OPTIONS,
             "intentions": {"type": "list", "elements": "dict", "options": _intentions.OPTIONS},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
             "purge": {"type": "bool", "default": False},
         },
         mutually_exclusive=[(name, "intentions") for name in _intentions.OPTIONS],

@@ -282,7 +282,7 @@ written:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _queries
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -296,7 +296,7 @@ def main() -> None:
                 "options": _queries.OPTIONS,
                 "required_one_of": [("name", "id")],
             },
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
         mutually_exclusive=[(name, "queries") for name in _queries.OPTIONS],
         required_one_of=[("name", "id", "queries")],

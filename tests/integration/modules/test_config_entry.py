@@ -341,7 +341,7 @@ def test_a_private_key_is_not_shown(ensure, module, tmp_path):
         ({"kind": "service-defaults", "name": "x", "definition": {"mode": "a", "Mode": "b"}}, "has one field twice, mode and Mode"),
         ({"kind": "service-defaults", "name": "x", "definition": {"Name": "y"}}, "definition: its Name is another than name"),
         ({"kind": "service-resolver", "name": "x", "definition": {"connect_timeout": "soon"}}, "ConnectTimeout"),
-        ({"entries": [{"kind": "mesh"}, {"name": "x"}]}, "entries 2: entry: has no kind"),
+        ({"entries": [{"kind": "mesh"}, {"name": "x"}]}, "entries[1]: entry: has no kind"),
         ({"entries": [*http("x"), *http("x")]}, "entries: service-defaults x is given twice"),
         ({"entries": http("x"), "kind": "mesh"}, "mutually exclusive"),
         ({}, "one of the following is required: kind, entries"),
