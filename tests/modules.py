@@ -18,6 +18,31 @@ from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
 
 PACKAGE = "ansible_collections.uwsgi.consul.plugins.modules"
+# The least that each module must be given, so that it gets as far as Consul, or as an option under test.
+LEAST: dict[str, dict[str, Any]] = {
+    "consul_acl_auth_method": {"name": "x", "type": "jwt"},
+    "consul_acl_binding_rule": {"auth_method": "x", "description": "y"},
+    "consul_acl_bootstrap": {"return_secret": True},
+    "consul_acl_policy": {"name": "x"},
+    "consul_acl_role": {"name": "x"},
+    "consul_acl_token": {"description": "x"},
+    "consul_agent_token": {"agent": "x"},
+    "consul_kv": {"key": "a", "value": "b"},
+    "consul_kv_info": {"prefixes": ["a"], "names_only": True},
+    "consul_check": {"id": "x", "ttl": "1h"},
+    "consul_config_entry": {"kind": "service-defaults", "name": "x"},
+    "consul_config_entry_info": {"kind": "service-defaults"},
+    "consul_event": {"name": "x"},
+    "consul_intention": {"source": "x", "destination": "y", "action": "allow"},
+    "consul_lock": {"key": "x"},
+    "consul_query": {"name": "x", "service": "y"},
+    "consul_semaphore": {"prefix": "x", "limit": 1},
+    "consul_service": {"name": "x"},
+    "consul_session": {"name": "x"},
+    "consul_snapshot": {"path": "x.snap"},
+    "consul_sweep": {"threshold": "72h", "state_file": "sweep.json"},
+    "consul_wait": {"key": "x", "wait_timeout": "0"},
+}
 
 
 def run_module(name: str, /, check: bool = False, **params: Any) -> dict[str, Any]:

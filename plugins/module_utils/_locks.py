@@ -21,7 +21,7 @@ from .uwsgi_consul.errors import ConflictError, ConsulError, NotAcquiredError, N
 from .uwsgi_consul.kv import KV
 from .uwsgi_consul.lock import value_of
 from .uwsgi_consul.session_locks import SessionLock, SessionSemaphore
-from .uwsgi_consul.sessions import Session, Sessions, terms
+from .uwsgi_consul.sessions import Session, Sessions, oldest_first, terms
 
 # How many holders a failure names, at most.
 _SHOWN = 5
@@ -109,7 +109,7 @@ class _Possession:
         if self._params["holder"] is None:
             return []
         name = self._own_name()
-        return sorted((one for one in self._sessions.list() if one["name"] == name), key=lambda one: (one["create_index"], one["id"]))
+        return oldest_first(one for one in self._sessions.list() if one["name"] == name)
 
     # Holding.
 

@@ -10,41 +10,16 @@ import json
 import os
 import sys
 import uuid
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import plays
-from modules import run_and_log
+from modules import LEAST, run_and_log
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
-# A value for each type of option that a module requires.
-VALUES: dict[str, Any] = {
-    "str": "secrets",
-    "path": "/nowhere/secrets",
-    "list": ["secrets"],
-    "dict": {"a": "b"},
-    "int": 1,
-    "float": 1,
-    "bool": False,
-}
-# What some need besides, of which their options say only that one of them is needed.
-BESIDES: dict[str, dict[str, Any]] = {
-    "consul_acl_binding_rule": {"id": str(uuid.uuid4())},
-    "consul_acl_token": {"description": "secrets"},
-    "consul_agent_token": {"default": str(uuid.uuid4())},
-    "consul_check": {"name": "secrets", "ttl": "1m"},
-    "consul_config_entry": {"kind": "mesh"},
-    "consul_intention": {"source": "secrets", "destination": "secrets", "action": "deny"},
-    "consul_query": {"name": "secrets", "service": "secrets"},
-    "consul_service": {"name": "secrets"},
-    "consul_session": {"name": "secrets"},
-    "consul_wait": {"leader": True},
-}
 
 
 @pytest.fixture
@@ -77,22 +52,15 @@ def play(tmp_path, datacenters):
     return run
 
 
-def minimal(name: str) -> dict[str, Any]:
-    """The options that the module requires."""
-    documentation = yaml.safe_load(import_module(f"ansible_collections.uwsgi.consul.plugins.modules.{name}").DOCUMENTATION)
-    required = {option: said for option, said in documentation.get("options", {}).items() if said.get("required")}
-    values = {option: said["choices"][0] if "choices" in said else VALUES[said.get("type", "str")] for option, said in required.items()}
-    return {**values, **BESIDES.get(name, {})}
-
-
 @pytest.mark.parametrize("name", MODULES)
-def test_no_module_shows_the_token_that_it_asks_with(name, datacenters, monkeypatch):
+def test_no_module_shows_the_token_that_it_asks_with(name, datacenters, monkeypatch, tmp_path):
     """In check mode, whether it succeeds or fails. The result has the options, which Ansible prints at -vvv."""
+    monkeypatch.chdir(tmp_path)
     connection = datacenters.options()
     wrong = str(uuid.uuid4())
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", connection["token"])
     for options in (connection, {**connection, "token": wrong}, {**connection, "token": None}):
-        result, log = run_and_log(name, check=True, **options, **minimal(name))
+        result, log = run_and_log(name, check=True, **options, **LEAST.get(name, {}))
         assert result["invocation"]["module_args"]["agents"] == connection["agents"]
         assert log
         assert not any(token in f"{result}{log}" for token in (datacenters.token, wrong))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from email.message import Message
-from importlib import import_module
 from pathlib import Path
 
+import documented
 import pytest
 import yaml
 from ansible import constants
@@ -72,14 +72,7 @@ TWO = {**ONE, "dc2": [node("web2", "10.2.0.1", Meta={"rack": "r-1"})]}
 
 def load():
     """The plugin with its documented options, without Ansible's loader."""
-    documentation = yaml.safe_load(consul.DOCUMENTATION)
-    options = documentation["options"]
-    for fragment in documentation["extends_documentation_fragment"]:
-        namespace, _collection, group, *variation = fragment.split(".")
-        package = "ansible.plugins" if namespace == "ansible" else "ansible_collections.uwsgi.consul.plugins"
-        documented = import_module(f"{package}.doc_fragments.{group}").ModuleDocFragment
-        for option, parts in yaml.safe_load(documented.PLUGINS if variation else documented.DOCUMENTATION)["options"].items():
-            options[option] = parts | options.get(option, {})
+    options = documented.options("inventory", "consul")
     constants.config.initialize_plugin_configuration_definitions("inventory", "uwsgi.consul.consul", options)
     plugin = consul.InventoryModule()
     plugin._load_name = plugin.ansible_name = "uwsgi.consul.consul"
