@@ -15,7 +15,6 @@ from typing import Any
 from unittest import mock
 
 from ansible.module_utils import basic
-from ansible.module_utils.common import warnings
 
 PACKAGE = "ansible_collections.uwsgi.consul.plugins.modules"
 # The least that each module must be given, so that it gets as far as Consul, or as an option under test.
@@ -56,23 +55,13 @@ def run_and_log(name: str, /, check: bool = False, **params: Any) -> tuple[dict[
     printed = io.StringIO()
     # The system's log takes no zero byte with some versions of Python, and then Ansible does not run the module.
     silent = mock.patch.object(basic.AnsibleModule, "_log_to_syslog")
-    with silent as log, as_on_a_target(), given_arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+    # In a process that has loaded the controller, Ansible would show a warning there and then instead of returning it.
+    warnings: list[str] = []
+    kept = mock.patch.object(basic.AnsibleModule, "warn", lambda _module, warning: warnings.append(warning))
+    with silent as log, kept, given_arguments(given), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         import_module(f"{PACKAGE}.{name}").main()
     result: dict[str, Any] = json.loads(printed.getvalue())
-    return result, [str(call.args[0]) for call in log.call_args_list]
-
-
-@contextlib.contextmanager
-def as_on_a_target() -> Iterator[None]:
-    """While it lasts, a module's warnings are in its result, as they are in a process of its own.
-
-    With a plugin of the controller in the same process, Ansible would show them instead; and those of one module would be in
-    the results of all later ones.
-    """
-    warnings._global_warnings.clear()
-    internal = getattr(warnings, "_internal", None)  # ansible-core from 2.19 on
-    with mock.patch.object(internal, "is_controller", False) if internal else contextlib.nullcontext():
-        yield
+    return {**result, **({"warnings": warnings} if warnings else {})}, [str(call.args[0]) for call in log.call_args_list]
 
 
 @contextlib.contextmanager

@@ -17,8 +17,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
-
 from ._kv_values import stored, text, tree
 from ._module import Change, Task, without_none
 from .uwsgi_consul import arguments, keys, transactions
@@ -229,6 +227,9 @@ def _loaded(path: str) -> Any:
     try:
         return json.loads(content)
     except ValueError:
+        # Loading it takes longer than a task that reads no file.
+        from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
+
         if not HAS_YAML:
             raise InvalidValueError(f"file: {path} is no JSON", advice="To read YAML there, that host needs PyYAML") from None
     try:

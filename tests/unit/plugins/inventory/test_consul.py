@@ -107,8 +107,7 @@ def parse(monkeypatch, tmp_path):
 
 def test_examples_and_guide_name_options_that_there_are():
     guide = (Path(__file__).parents[4] / "docs/guide/ansible-inventory.md").read_text()
-    blocks = consul.EXAMPLES.split("---\n") + re.findall(r"```ini\n(.*?)```", guide, re.DOTALL)
-    blocks += re.findall(r"```yaml\n(# file: .*?)```", guide, re.DOTALL)
+    blocks = consul.EXAMPLES.split("---\n") + re.findall(r"```(?:ini|yaml\n# file: \S+)\n(.*?)```", guide, re.DOTALL)
     table = guide.partition("## What you want")[2].partition("##")[0]
     cells = [cell for row in table.splitlines() for cell in re.findall(r"`([a-z_]+: [^`]+)`", row)]
     assert len(blocks) > 6

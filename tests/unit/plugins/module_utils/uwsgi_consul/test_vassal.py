@@ -31,7 +31,9 @@ def test_outside_of_uwsgi_nothing_is_given():
     assert str(vassal.settings().agents[0]) == "127.0.0.1:8500"
 
 
-@pytest.mark.parametrize(("masterpid", "master"), [(os.getpid(), True), (os.getpid() + 1, False), (0, False)])
+@pytest.mark.parametrize(
+    ("masterpid", "master"), [(os.getpid(), True), (os.getpid() + 1, False), (0, False)], ids=["itself", "another", "none"]
+)
 def test_the_master_is_known(monkeypatch, masterpid, master):
     in_uwsgi(monkeypatch)
     vassal.module().masterpid = lambda: masterpid
