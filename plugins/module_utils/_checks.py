@@ -9,12 +9,12 @@ Consul does not tell what a check looks at, and a check has no meta. So its note
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import _definition_mark
 from ._module import Change, Task, Thing, without_none
-from ._service_definitions import CHECK, check_definition, check_type
+from ._service_definitions import CHECK, check_definition, check_type, done
 from ._several import by_id
 from .uwsgi_consul import arguments
 from .uwsgi_consul import checks as kinds
@@ -38,7 +38,7 @@ def manage(task: Task) -> Change:
     registry = Registry(task.api)
     there = registry.checks()
     if absent:
-        return _remove(task, registry, {check_id: there[check_id] for check_id in given if check_id in there})
+        return _remove(task, registry, given, {check_id: there[check_id] for check_id in given if check_id in there})
     targets = {check_id: _target(check_id, one, there.get(check_id)) for check_id, one in given.items()}
     before = {check_id: _seen(there[check_id], given[check_id], target) for check_id, target in targets.items() if check_id in there}
     changed = [check_id for check_id, target in targets.items() if before.get(check_id) != target]
@@ -48,22 +48,27 @@ def manage(task: Task) -> Change:
         for check_id, one in given.items():
             if check_id in defined:
                 registry.register_check(_marked(one), service_id=one.get("service_id"))
-                task.changed = True
+                done(task, check_id, "updated" if check_id in before else "created")
             # It starts the TTL again, also where it says nothing new.
             if one.get("status") and targets[check_id]["type"] == "ttl":
                 registry.update_check(check_id, one["status"], one.get("output", ""))
-                task.changed = task.changed or check_id in changed
+                if check_id in changed and check_id not in defined:
+                    done(task, check_id, "updated")
+    task.results.pop("done", None)
     task.results["checks"] = [
         {"id": one, "result": ("updated" if one in before else "created") if one in changed else "unchanged"} for one in targets
     ]
     return Change({one: before[one] for one in changed if one in before}, {one: targets[one] for one in changed})
 
 
-def _remove(task: Task, registry: Registry, found: Mapping[str, Thing]) -> Change:
+def _remove(task: Task, registry: Registry, given: Iterable[str], found: Mapping[str, Thing]) -> Change:
     if not task.check_mode:
-        for check_id in found:
+        for check_id in given:
+            # Also what was not found: the token may not see it, and only this way Consul says so.
             registry.deregister_check(check_id)
-            task.changed = True
+            if check_id in found:
+                done(task, check_id, "removed")
+    task.results.pop("done", None)
     task.results["checks"] = [{"id": check_id, "result": "removed"} for check_id in found]
     return Change({check_id: {name: one[name] for name in ("name", "service_id", "type")} for check_id, one in found.items()}, {})
 

@@ -30,6 +30,7 @@ def manage(task: Task, given: Mapping[str, Thing]) -> Change:
     node_meta = _service_definitions.texts(params["node_meta"] or {})
     catalog = Catalog(task.api, datacenter=params["datacenter"])
     # All that can be wrong is found before anything is asked.
+    targets = {} if absent else _service_definitions.targets_of(given)
     for one in [] if absent else list(given.values())[:1]:
         _external(task, one, node_meta, {})
     found = catalog.node(params["node"]) or {}
@@ -40,7 +41,6 @@ def manage(task: Task, given: Mapping[str, Thing]) -> Change:
         )
     services = found.get("services", {})
     _service_definitions.refuse_running(task, services, given)
-    targets = {} if absent else {service_id: _service_definitions.wanted(one) for service_id, one in given.items()}
     of_service = _service_definitions.by_service(checks.values())
     before = {
         service_id: _service_definitions.seen(services[service_id], of_service.get(service_id, {}), None, target, given[service_id])
@@ -49,6 +49,7 @@ def manage(task: Task, given: Mapping[str, Thing]) -> Change:
     }
     gone = [service_id for service_id in given if service_id in services] if absent else []
     gone += _service_definitions.unlisted(services, given) if params["purge"] else []
+    _service_definitions.refuse_taken(checks.values(), targets, gone)
     node = {"address": params["node_address"], "meta": {**node_meta, **_OWN}}
     changed = [service_id for service_id, target in targets.items() if before.get(service_id) != target]
     moved = targets and found and {name: found[name] for name in node} != node
@@ -64,9 +65,8 @@ def manage(task: Task, given: Mapping[str, Thing]) -> Change:
         # Each registration writes the node as well.
         for service_id in changed or (list(targets)[:1] if moved else []):
             _external(task, given[service_id], node_meta, checks).register()
-            for check_id in before.get(service_id, {}).get("checks", ()):
-                if check_id not in targets[service_id]["checks"]:
-                    catalog.deregister(params["node"], check_id=check_id)
+            for check_id in _service_definitions.left_over(before[service_id], targets) if service_id in before else ():
+                catalog.deregister(params["node"], check_id=check_id)
             _service_definitions.done(task, service_id, "updated" if service_id in before else "created")
         for service_id in gone:
             catalog.deregister(params["node"], service_id=service_id)

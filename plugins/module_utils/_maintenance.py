@@ -25,15 +25,17 @@ def manage(task: Task) -> Change:
     state = maintenance.state()
     found = state["node"] if service_id is None else state["services"].get(service_id, _OFF)
     if service_id is not None and not found["enabled"] and service_id not in Registry(task.api).services():
+        Registry(task.api).refuse_hidden(service_id)
         raise NotFoundError(f"the agent has no service {service_id}", advice="Give its ID, which may differ from its name")
     enable = task.params["state"] == "enabled"
     # Without a reason of the task, the one that there is stands.
     said = str(reason or found["reason"])
     wanted = {"enabled": True, "reason": said} if enable else _OFF
-    if found != wanted and not task.check_mode:
-        if not enable:
-            maintenance.disable(service_id)
-        elif found["enabled"]:
+    if not task.check_mode and not enable:
+        # Also where none is seen: the token may not see it, and only this way Consul says so.
+        maintenance.disable(service_id)
+    elif not task.check_mode and found != wanted:
+        if found["enabled"]:
             maintenance.change(service_id, reason=said)
         else:
             maintenance.enable(service_id, reason=said)

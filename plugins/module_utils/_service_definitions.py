@@ -15,9 +15,9 @@ from typing import Any
 
 from . import _definition_mark
 from ._module import Task, Thing, without_none
-from .uwsgi_consul import definitions
+from .uwsgi_consul import arguments, definitions
 from .uwsgi_consul.checks import judged_headers
-from .uwsgi_consul.errors import ConflictError
+from .uwsgi_consul.errors import ConflictError, InvalidValueError
 from .uwsgi_consul.protocol import seconds
 
 CHECK: dict[str, Any] = {
@@ -96,6 +96,38 @@ def wanted(given: Mapping[str, Any]) -> Thing:
     }
 
 
+def targets_of(given: Mapping[str, Thing]) -> dict[str, Thing]:
+    """What the definitions of a task come to. Raises `InvalidValueError` where services share a check, of which one would lose it."""
+    targets = {service_id: wanted(one) for service_id, one in given.items()}
+    owners: dict[str, str] = {}
+    for service_id, target in targets.items():
+        for check_id in target["checks"]:
+            other = owners.setdefault(check_id, service_id)
+            if other != service_id:
+                raise InvalidValueError(
+                    f"checks: services {other} and {service_id} both have a check of the id {arguments.shown(check_id)}",
+                    advice="A node has one check of each id. Give each its own, or none, and it gets one by itself",
+                )
+    return targets
+
+
+def refuse_taken(checks: Iterable[Thing], targets: Mapping[str, Thing], gone: Collection[str]) -> None:
+    """A check that belongs to what the task does not look after would be taken from it without a word."""
+    wanted_by = {check_id: service_id for service_id, target in targets.items() for check_id in target["checks"]}
+    for check in checks:
+        if check["id"] in wanted_by and check["service_id"] not in targets and check["service_id"] not in gone:
+            of = f"service {check['service_id']}" if check["service_id"] else "the node"
+            raise ConflictError(
+                f"service {wanted_by[check['id']]}: there is a check {check['id']} already, of {of}",
+                advice="Give the check another id, or remove that one before",
+            )
+
+
+def left_over(before: Mapping[str, Any], targets: Mapping[str, Thing]) -> list[str]:
+    """The checks that a service has no more, but for those that another service of the task has now."""
+    return [check_id for check_id in before["checks"] if not any(check_id in target["checks"] for target in targets.values())]
+
+
 def seen(found: Mapping[str, Any], checks: Mapping[str, Thing], sidecar: Mapping[str, Any] | None, target: Thing, given: Thing) -> Thing:
     """A service that is there as Consul shows it; what Consul adds by itself, or does not tell, is as in *target*."""
     own = {"address": found["address"], "port": found["port"]}
@@ -133,10 +165,10 @@ def contains(found: Any, part: Any) -> bool:
     return bool(found == part or (not found and not part))
 
 
-def done(task: Task, service_id: str, result: str) -> None:
-    """What a task that fails further on has done."""
+def done(task: Task, thing_id: str, result: str) -> None:
+    """What a task that fails further on has done to a service or check."""
     task.changed = True
-    task.results.setdefault("done", []).append({"id": service_id, "result": result})
+    task.results.setdefault("done", []).append({"id": thing_id, "result": result})
 
 
 def report(

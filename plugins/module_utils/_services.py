@@ -16,13 +16,15 @@ from ._service_definitions import (
     canonical,
     definition,
     done,
+    left_over,
     refuse_running,
+    refuse_taken,
     report,
     seen,
     shown,
     sidecar_id,
+    targets_of,
     unlisted,
-    wanted,
 )
 from ._several import by_id
 from .uwsgi_consul import definitions
@@ -40,12 +42,18 @@ def manage(task: Task) -> Change:
 
 def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
     registry = Registry(task.api)
-    found, checks = registry.services(), by_service(registry.checks().values())
     absent = task.params["state"] == "absent"
+    targets = {} if absent else targets_of(given)
+    found, there = registry.services(), registry.checks().values()
+    checks = by_service(there)
     refuse_running(task, found, given)
-    targets = {} if absent else {service_id: wanted(one) for service_id, one in given.items()}
     gone = [service_id for service_id in given if service_id in found] if absent else []
+    for service_id in given if absent else ():
+        # "It is gone" must not be said of what only the token does not see.
+        if service_id not in found:
+            registry.refuse_hidden(service_id)
     gone += unlisted(found, given) if task.params["purge"] else []
+    refuse_taken(there, targets, gone)
     before = {
         service_id: seen(found[service_id], checks.get(service_id, {}), _sidecar(found, service_id, given), target, given[service_id])
         for service_id, target in targets.items()
@@ -55,7 +63,7 @@ def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
     registry.understand(given[service_id] for service_id in changed)
     if not task.check_mode:
         for service_id in changed:
-            _register(registry, service_id, given[service_id], before.get(service_id), targets[service_id])
+            _register(registry, service_id, given[service_id], before.get(service_id), targets)
             done(task, service_id, "updated" if service_id in before else "created")
         for service_id in gone:
             registry.deregister(service_id)
@@ -67,14 +75,13 @@ def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
     )
 
 
-def _register(registry: Registry, service_id: str, given: Thing, before: Thing | None, target: Thing) -> None:
+def _register(registry: Registry, service_id: str, given: Thing, before: Thing | None, targets: Mapping[str, Thing]) -> None:
     registry.register(given, mark=_definition_mark.make(canonical(given)))
     if before is None:
         return
-    for check_id in before["checks"]:
-        if check_id not in target["checks"]:
-            registry.deregister_check(check_id)
-    if before["sidecar"] and not target["sidecar"]:
+    for check_id in left_over(before, targets):
+        registry.deregister_check(check_id)
+    if before["sidecar"] and not targets[service_id]["sidecar"]:
         registry.deregister(sidecar_id(service_id))
 
 

@@ -77,6 +77,9 @@ def _absent(task: Task, sessions: Sessions) -> Change:
     if task.params["id"]:
         one = sessions.info(task.params["id"])
         found = [one] if one else []
+        if not found and not task.check_mode:
+            # The token may not see it, and only this way Consul says so.
+            sessions.destroy(task.params["id"])
     else:
         found = _named(task, sessions)
     for one in found:

@@ -68,7 +68,7 @@ options:
     args:
       description:
         - Command and arguments that the agent runs. 0 is passing, 1 is warning, everything else is critical.
-        - The agent's configuration must allow it by C(enable_local_script_checks) or C(enable_script_checks).
+        - The agent's configuration must allow it by C(enable_script_checks). C(enable_local_script_checks) is for its own files only.
       type: list
       elements: str
     docker_container_id:
@@ -161,6 +161,8 @@ notes:
   - A registration belongs to one agent, so O(agents) must have one address, best that of the host's own agent.
   - No Consul tells what a check looks at. So the module ends the check's notes with a digest of its definition, as
     C([uwsgi.consul ...]), and compares that, and all that Consul tells.
+  - An instance that registers itself, by the uWSGI plugin or the Python library, ends all other checks of its service each time it does so,
+    such as at a reload. Give it its checks by its own options.
 seealso:
   - module: uwsgi.consul.consul_service
   - module: uwsgi.consul.consul_maintenance
@@ -219,6 +221,11 @@ checks:
     result:
       description: V(created), V(updated), V(unchanged) or V(removed); in check mode what would become of it.
       type: str
+done:
+  description: ID and result of the checks that were changed before the task failed.
+  returned: failure in the midst of several checks
+  type: list
+  elements: dict
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _checks

@@ -13,6 +13,8 @@ short_description: Takes nodes and services out of discovery for maintenance
 description:
   - Begins and ends the maintenance of an agent's node, or of one of its services. Nobody who asks for healthy instances finds it meanwhile.
   - It lasts until somebody ends it, also when agent or host start again.
+    That of a service ends with the registration, also when an instance of the uWSGI plugin stops, or registers itself anew at a reload.
+    Take the node out for those.
 extends_documentation_fragment:
   - uwsgi.consul.attributes
   - uwsgi.consul.connection

@@ -115,7 +115,7 @@ options:
         args:
           description:
             - Command and arguments that the agent runs. 0 is passing, 1 is warning, everything else is critical.
-            - The agent's configuration must allow it by C(enable_local_script_checks) or C(enable_script_checks).
+            - The agent's configuration must allow it by C(enable_script_checks). C(enable_local_script_checks) is for its own files only.
           type: list
           elements: str
         docker_container_id:

@@ -78,6 +78,9 @@ options:
       - O(timeout) is another matter. It bounds a single request, when the agent does not answer.
     type: str
     default: 5m
+notes:
+  - What the token may not see is not there for Consul. O(state=absent) fails where Consul says that it left something out, which it
+    does not say without a token.
 seealso:
   - plugin: uwsgi.consul.consul_service
     plugin_type: lookup

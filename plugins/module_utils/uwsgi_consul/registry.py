@@ -17,7 +17,7 @@ from . import arguments, definitions
 from . import checks as kinds
 from .api import Api
 from .bound import Bound, read
-from .errors import BadRequestError, NotFoundError, ServerError
+from .errors import BadRequestError, NotFoundError, RequestError, ServerError
 from .protocol import seconds
 
 _UNKNOWN_FIELD = re.compile(r'unknown field "(\w+)"')
@@ -26,6 +26,11 @@ _NEWER = frozenset(
     ("UDP", "H2PING", "OSService", "TLSServerName", "TCPUseTLS", "H2PingUseTLS", "DisableRedirects", "FailuresBeforeWarning")
 )
 
+# What Consul's own words leave open.
+_ADVICE = {
+    "not implemented": "Checks by os_service are for agents on Windows",
+    "Scripts are disabled": "It stands in the agent's configuration; enable_local_script_checks is for checks of its own files only",
+}
 # Seconds. An agent that ends a check by alias_node waits for the end of its own query to the servers, up to a minute.
 _PATIENCE = 90.0
 
@@ -71,7 +76,11 @@ class Registry(Bound):
             sidecar = body.get("Connect", {}).get("SidecarService")
             if sidecar is not None:
                 body["Connect"]["SidecarService"] = {**sidecar, "Meta": {**(sidecar.get("Meta") or {}), **marked}}
-        self._change("/v1/agent/service/register", body)
+        self._change("/v1/agent/service/register", body, f"service {body['ID']}")
+
+    def refuse_hidden(self, service_id: str) -> None:
+        """Raises `PermissionDeniedError` for a service that the token may not see, which `services` leaves out without a word."""
+        self._ask("GET", f"/v1/agent/service/{arguments.path_name(service_id, 'service_id')}", allow=(404,))
 
     def deregister(self, service_id: str) -> None:
         """Ends the registration of a service, of its checks and its sidecar, if there is one. Raises `ConsulError`."""
@@ -87,7 +96,7 @@ class Registry(Bound):
         if service_id is not None:
             body["ServiceID"] = arguments.name(service_id, "service_id")
         try:
-            self._change("/v1/agent/check/register", body)
+            self._change("/v1/agent/check/register", body, f"check {body.get('ID', body['Name'])}")
         except ServerError as error:
             # 500 in 1.8.
             if "does not exist" not in error.answer:
@@ -139,9 +148,16 @@ class Registry(Bound):
         # 1.8 says nothing of what it does not know.
         self._change(f"{path}/{quoted}", None, allow=(404,))
 
-    def _change(self, path: str, body: Thing | None, allow: tuple[int, ...] = ()) -> None:
+    def _change(self, path: str, body: Thing | None, what: str = "", allow: tuple[int, ...] = ()) -> None:
         timeout = max(self.client.settings.timeout, _PATIENCE)
-        self._ask("PUT", path, body=body, idempotent=True, timeout=timeout, allow=allow)
+        try:
+            self._ask("PUT", path, body=body, idempotent=True, timeout=timeout, allow=allow)
+        except RequestError as error:
+            # The address of a registration does not say of what.
+            if what:
+                error.problem = f"{what}: {error.problem}"
+            error.advice = error.advice or next((advice for text, advice in _ADVICE.items() if text in error.answer), "")
+            raise
 
 
 def service(item: dict[str, Any]) -> Thing:

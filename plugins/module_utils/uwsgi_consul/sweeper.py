@@ -135,6 +135,12 @@ class Sweeper(Bound):
         self._load()
         now = time.time()
         checks = self._checks()
+        if not checks:
+            # Servers have one each. What was seen before must not be forgotten for that.
+            raise ConsulError(
+                "Consul shows no check at all, not even those of its servers",
+                advice="The token needs node:read and service:read. Was it left out?",
+            )
         self._remember(checks, now)
         self._save()
         found = self._due(checks, now, threshold, patterns)

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 from . import arguments, keys, services
 from .bound import Bound, read
-from .errors import NoAgentError, ServerError
+from .errors import NoAgentError, PermissionDeniedError, ServerError
 from .long_read import LongRead
 from .protocol import Answer
 from .services import STATUSES, in_order, listed, worst_status
@@ -166,6 +166,13 @@ class Waiting(Bound):
                 now = Look(False, f"Consul can't be asked: {reading.trouble}")
             else:
                 now = last = Look(found.fulfilled != absent, found.said, found.found)
+                if absent and now.fulfilled and answer is not None and answer.filtered_by_acls:
+                    raise PermissionDeniedError(
+                        f"{found.said}, but Consul left out what the token may not see",
+                        asked=answer.asked,
+                        agent=answer.agent,
+                        advice="The token needs node:read, and service:read for a service",
+                    )
             if now.said != said:
                 said = now.said
                 tell(now)

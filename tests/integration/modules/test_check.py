@@ -91,6 +91,17 @@ def test_bad_input(fails, params, expected):
     assert expected in fails("consul_check", **params)
 
 
+def test_what_was_done_before_a_failure_is_told(module):
+    # Agents of this system know no services of the operating system.
+    several = [{"id": "check-first", "ttl": "1h"}, {"id": "check-second", "os_service": "x", "interval": "10s"}]
+    result = module("consul_check", checks=several)
+    assert result["failed"]
+    assert result["changed"]
+    assert result["done"] == [{"id": "check-first", "result": "created"}]
+    assert "check check-second: 500" in result["msg"]
+    assert "done" not in module("consul_check", checks=several, state="absent")
+
+
 def test_the_oldest_consul(ensure, fails, module, consul_oldest):
     own = {"agents": [consul_oldest.address], "token": None}
     ensure("consul_check", id="check-old", ttl="1h", status="passing", output="x", **own)

@@ -192,6 +192,31 @@ def test_many_in_one_task_and_only_its_own_are_purged(consul_agents, module, ens
     assert set(agent.get("/v1/agent/services")) == {"others", "running"}
 
 
+@pytest.mark.parametrize("oldest", [False, True])
+def test_a_check_that_moves_between_services_stays(consul_oldest, ensure, module, oldest):
+    own = {"agents": [consul_oldest.address], "token": None} if oldest else {}
+    moving = {"checks": [{"id": "module-moving", "ttl": "1h"}]}
+    one, other = {"name": "module-one"}, {"name": "module-other"}
+    ensure("consul_service", services=[one | moving, other], **own)
+    ensure("consul_service", services=[other | moving, one], **own)
+    ensure("consul_service", services=[one | moving, other], **own)
+    for service in (one, other):
+        module("consul_service", **service, state="absent", **own)
+
+
+@pytest.mark.parametrize("node", [{}, {"node": "module-machine", "node_address": "192.0.2.7"}])
+def test_a_check_belongs_to_one_service(ensure, fails, module, node):
+    checks = {"checks": [{"id": "module-port", "tcp": "127.0.0.1:1", "interval": "60s"}]}
+    one, other = {"name": "module-one", **checks}, {"name": "module-other", **checks}
+    assert "services module-one and module-other both have a check of the id 'module-port'" in fails(
+        "consul_service", services=[one, other], **node
+    )
+    module("consul_service", **one, **node)
+    assert "service module-other: there is a check module-port already, of service module-one" in fails("consul_service", **other, **node)
+    ensure("consul_service", services=[other], purge=True, **node)
+    module("consul_service", services=[], purge=True, **node)
+
+
 def test_an_instance_that_registered_itself_is_not_taken_over_silently(module, fails, ensure, agent):
     agent.put("/v1/agent/service/register", {"Name": "module-running", "Meta": {"uwsgi-instance": "nonce"}})
     for state in ("present", "absent"):
@@ -284,6 +309,8 @@ def test_what_was_done_before_a_failure_is_told(module, agent):
     assert result["failed"]
     assert result["changed"]
     assert result["done"] == [{"id": "module-first", "result": "created"}]
+    assert "service module-second: 500" in result["msg"]
+    assert "agents on Windows" in result["msg"]
     module("consul_service", name="module-first", state="absent")
     module("consul_service", name="module-second", state="absent")
 

@@ -299,7 +299,19 @@ def test_a_file_that_is_no_state_is_left_alone(make, datacenter, tmp_path, conte
     assert state.read_bytes() == (content if isinstance(content, bytes) else content.encode())
 
 
+def test_a_token_that_sees_nothing_makes_nothing_forgotten(make, datacenter, tmp_path):
+    state = tmp_path / "state"
+    datacenter.set("n1", NODE, critical("web-1"))
+    make(state=str(state)).find(60)
+    before = state.read_text()
+    datacenter.nodes.clear()
+    with pytest.raises(ConsulError, match="shows no check at all"):
+        make(state=str(state)).find(60)
+    assert state.read_text() == before
+
+
 def test_a_place_that_cannot_be_written_is_told(make, datacenter, tmp_path):
+    datacenter.set("n1", NODE)
     with pytest.raises(ConsulError, match="can't be written: No such file or directory"):
         make(state=str(tmp_path / "none" / "state")).find(60)
     with pytest.raises(ConsulError, match="can't be read: Is a directory"):
