@@ -81,7 +81,8 @@ options:
 notes:
   - C(lookup) gives the value itself for one key, and joins several by commas. Use C(query) for a list of values or of names.
     With O(recurse) both return a list.
-  - A key that the token may not read is an error. Under a prefix Consul leaves out such keys without a word.
+  - A key that the token may not read is an error. Under a prefix Consul leaves out such keys. Consul 1.11 and later say so,
+    which becomes a warning.
 seealso:
   - module: uwsgi.consul.consul_kv
   - module: uwsgi.consul.consul_kv_info
@@ -131,17 +132,31 @@ import json
 from typing import Any
 
 import yaml
+from ansible.utils.display import Display
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _kv_values
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import InvalidValueError, NotFoundError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.kv import KV
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.protocol import Answer
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
+
+display = Display()
+
+
+class _TellingKV(KV):
+    """Tells when keys were left out, for a default in their place would end up in a configuration file unseen."""
+
+    def _read(self, path: str, *terms: Any, **more: Any) -> Answer:
+        answer = super()._read(path, *terms, **more)
+        if answer.filtered_by_acls:
+            display.warning(f"Consul left out keys that the token has no permission to see ({answer.asked})")
+        return answer
 
 
 class LookupModule(ConsulLookup):
     def results(self, api: Api, terms: list[Any]) -> list[Any]:
-        kv = KV(api)
+        kv = _TellingKV(api)
         shape = self._shape()
         if shape == "recurse":
             return as_list([entry for prefix in terms for entry in self._entries(kv, prefix)])

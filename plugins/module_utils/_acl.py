@@ -9,6 +9,7 @@ What is compared is each thing in one form: lists in an order of their own, poli
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Union
@@ -17,7 +18,7 @@ from ._desired import ensure
 from ._module import Change, Task, Thing, without_none
 from .uwsgi_consul import acl, arguments
 from .uwsgi_consul.acl import AuthMethods, BindingRules, Policies, Roles
-from .uwsgi_consul.errors import ConflictError, InvalidValueError
+from .uwsgi_consul.errors import ConflictError, InvalidValueError, ServerError
 
 _GRANTS: Thing = {"policies": [], "service_identities": [], "node_identities": [], "templated_policies": []}
 _POLICY: Thing = {"description": "", "rules": "", "valid_datacenters": []}
@@ -34,6 +35,22 @@ _INDEXES = ("create_index", "modify_index")
 _Lister = Union[Policies, Roles]
 
 
+def _also_at_once(manage: Callable[[Task], Change]) -> Callable[[Task], Change]:
+    """Looks again when somebody else made a thing of that name just now, as tasks of several hosts do."""
+
+    @functools.wraps(manage)
+    def managed(task: Task) -> Change:
+        try:
+            return manage(task)
+        except ServerError as error:
+            if task.changed or "already exists" not in error.answer:
+                raise
+        return manage(task)
+
+    return managed
+
+
+@_also_at_once
 def manage_policy(task: Task) -> Change:
     """The module `consul_acl_policy`."""
     policies = Policies(task.api)
@@ -42,6 +59,7 @@ def manage_policy(task: Task) -> Change:
     return _ensure(task, policies, "policy", policies.named(task.params["name"]), wanted, _POLICY)
 
 
+@_also_at_once
 def manage_role(task: Task) -> Change:
     """The module `consul_acl_role`."""
     roles = Roles(task.api)

@@ -52,6 +52,7 @@ def find(task: Task) -> None:
     entries, kind, name = ConfigEntries(task.api), task.params["kind"], task.params["name"]
     if name is None:
         found = entries.list(kind, filter=task.params["filter"])
+        task.warn_if_filtered(f"there may be more entries of the kind {kind}")
     else:
         one = entries.get(kind, name)
         found = [one] if one else []

@@ -14,3 +14,4 @@ def find(task: Task) -> None:
     """The module `consul_datacenter_info`."""
     datacenters, only = Datacenters(task.api), task.params["datacenter"]
     task.results["datacenters"] = datacenters.describe([only] if only else None, nodes=task.params["nodes"])
+    task.warn_if_filtered("there may be more servers and nodes (node:read, and service:read for consul)")

@@ -77,6 +77,8 @@ def manage(task: Task) -> Change:
         if task.params["atomic"] or task.params["state"] in _LOCKS:
             _judge_one_transaction(steps)
         task.results["indexes"].update({key: found[key]["modify_index"] for key in wanted if found.get(key)})  # type: ignore[index]
+        if task.params["purge"]:
+            task.warn_if_filtered("purge knows only of keys that it may read (key:read)")
         try:
             work.do(kv, steps)
         except _StaleError:
@@ -100,6 +102,12 @@ def find(task: Task) -> None:
     for name in ("keys", "prefixes"):
         for one in params[name]:
             (keys.path if name == "keys" else keys.tree_path)(one, name)
+    _found(task, kv)
+    task.warn_if_filtered("there may be more keys (key:read)")
+
+
+def _found(task: Task, kv: KV) -> None:
+    params = task.params
     if params["names_only"]:
         task.results["names"] = sorted({key for prefix in params["prefixes"] for key in kv.keys(prefix, params["separator"])})
         return

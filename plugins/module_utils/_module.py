@@ -20,6 +20,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ._connection import ConnectionOptions
 from .uwsgi_consul.api import Api
 from .uwsgi_consul.errors import ConsulError
+from .uwsgi_consul.protocol import Answer
 
 Thing = Dict[str, Any]
 # The option of a module that either has something be there or not.
@@ -48,6 +49,16 @@ class Change:
 NOTHING = Change(None, None)
 
 
+class _TaskApi(Api):
+    """Keeps in mind whether any answer lacked what the token may not see."""
+
+    filtered = False
+
+    def _note(self, answer: Answer) -> Answer:
+        self.filtered = self.filtered or answer.filtered_by_acls
+        return answer
+
+
 class Task:
     """What a module's function gets: its options, a client, and where its results go.
 
@@ -63,9 +74,14 @@ class Task:
         self.changed = False
 
     @functools.cached_property
-    def api(self) -> Api:
+    def api(self) -> _TaskApi:
         """Asks Consul as the connection's options say. Raises `InvalidValueError` for those that can't be right."""
-        return Api(ConnectionOptions.settings(self.params.get))
+        return _TaskApi(ConnectionOptions.settings(self.params.get))
+
+    def warn_if_filtered(self, consequence: str) -> None:
+        """Warns of what follows when Consul left something out that the token may not see; it says so since 1.11."""
+        if self.api.filtered:
+            self.warn(f"Consul left out what the token may not see: {consequence}")
 
     def given(self, *names: str) -> Thing:
         """Those of the options that the task gives a value."""

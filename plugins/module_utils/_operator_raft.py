@@ -43,6 +43,7 @@ def manage(task: Task) -> Change:
             _transfer(task, operator, successor)
         if after["autopilot"] != autopilot:
             operator.configure(index=index, **settings)
+            task.changed = True
     task.results["servers"] = operator.servers()
     task.results["leader"] = _leader(task.results["servers"])
     task.results["autopilot"] = operator.autopilot()

@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._module import Change, Task, without_none
 from ._several import each
 from .uwsgi_consul import arguments
-from .uwsgi_consul.errors import InvalidValueError, NotFoundError, ServerError
+from .uwsgi_consul.errors import ConsulError, InvalidValueError, NotFoundError, ServerError
 from .uwsgi_consul.queries import HIDDEN, Queries, define, defined
 
 # The arguments of `define` that have a task's option of their own name.
@@ -76,19 +77,30 @@ def manage(task: Task) -> Change:
     queries = Queries(task.api)
     there = queries.definitions()
     wanted = [_identified(one, there) for one in given]
+    if any(one.id is None and not one.arguments for one in wanted):
+        task.warn_if_filtered("a query that shall be absent may be there all the same (query:read)")
     ids = [one.id or one.name for one in wanted]
     for twice in [one for one in ids if ids.count(one) > 1]:
         raise InvalidValueError(f"queries: {twice} is given twice")
     to_do = [one for one in wanted if _differs(task, one, there)]
     for one in to_do:
         if one.arguments:
-            queries.judge(**one.arguments)
+            with _named(task, one):
+                queries.judge(**one.arguments)
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     written: dict[str, str | None] = {one.name: one.id for one in wanted}
     for one in to_do:
         if not task.check_mode:
-            written[one.name] = _write(queries, one)
+            with _named(task, one):
+                try:
+                    written[one.name] = _write(queries, one)
+                except ServerError as error:
+                    one = _made_meanwhile(task, queries, one, there, error)
+                    written[one.name] = one.id
+                    if not _differs(task, one, there):
+                        continue
+                    _write(queries, one)
             task.changed = True
             task.results["written"] = [*task.results.get("written", []), one.name]
         if one.id:
@@ -114,6 +126,8 @@ def find(task: Task) -> None:
     else:
         one = queries.get(name)
         found = [one] if one else []
+    if not found or name is None:
+        task.warn_if_filtered("there may be more queries (query:read)")
     task.results["queries"] = found
     if params["explain"]:
         task.results["explained"] = queries.explain(params["name"])
@@ -172,6 +186,17 @@ def _differs(task: Task, wanted: _Wanted, there: dict[str, dict[str, Any]]) -> b
     return found != body
 
 
+@contextlib.contextmanager
+def _named(task: Task, wanted: _Wanted) -> Iterator[None]:
+    """Says of an error in a list which query it is about."""
+    try:
+        yield
+    except ConsulError as error:
+        if task.params["queries"] is not None:
+            error.problem = f"query {wanted.name or wanted.id}: {error.problem}"
+        raise
+
+
 def _write(queries: Queries, wanted: _Wanted) -> str | None:
     if not wanted.arguments:
         queries.delete(wanted.id or wanted.name)
@@ -179,12 +204,19 @@ def _write(queries: Queries, wanted: _Wanted) -> str | None:
     if wanted.id:
         queries.replace(wanted.id, **wanted.arguments)
         return wanted.id
-    try:
-        return queries.create(**wanted.arguments)
-    except ServerError as error:
-        if "aliases an existing query" in error.answer:
-            error.advice = "There is a query of that name that the token may not see, or somebody made it just now: it needs query:read"
-        raise
+    return queries.create(**wanted.arguments)
+
+
+def _made_meanwhile(task: Task, queries: Queries, wanted: _Wanted, there: dict[str, dict[str, Any]], error: ServerError) -> _Wanted:
+    """The same with the id of the query of that name that somebody made just now, as tasks of several hosts do."""
+    if wanted.id is not None or "aliases an existing query" not in error.answer:
+        raise error
+    there.update(queries.definitions())
+    found = _identified(wanted, there)
+    if found.id is None:
+        error.advice = "There is a query of that name that the token may not see: it needs query:read"
+        raise error
+    return found
 
 
 def _tell(task: Task, queries: Queries, ids: dict[str, str | None]) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file on the target that holds one secret, and that nobody else can read at any moment."""
+"""A file on the target that holds one secret, and that nobody can read at any moment whom its owner did not let."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class SecretFile:
             raise InvalidValueError(f"{what}: {shown(path)} is no path of a file")
         self._what, self.path = what, os.path.realpath(path)
         directory = os.path.dirname(self.path)
-        if os.path.isdir(self.path) or not os.access(directory, os.W_OK | os.X_OK):
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            # To read a pipe would take for ever.
+            raise InvalidValueError(f"{what}: {path} is no regular file")
+        if not os.access(directory, os.W_OK | os.X_OK):
             raise InvalidValueError(
                 f"{what}: {path} can't be written",
                 advice="Its directory must exist, and the user that Ansible becomes must be allowed to write there",
@@ -42,7 +45,8 @@ class SecretFile:
             return None
         except OSError as error:
             raise InvalidValueError(f"{self._what}: {self.path} can't be read: {error.strerror}") from None
-        if mode & 0o077:
+        # Who lets a service's group read it has a reason.
+        if mode & 0o027:
             warn(f"{self.path} can be read or written by others (its mode is {mode & 0o777:04o})")
         try:
             return secret(text, self._what)
@@ -53,7 +57,9 @@ class SecretFile:
             ) from None
 
     def write(self, value: str) -> None:
-        """Puts the secret there, all or nothing: it is on the disk before it has its name. The owner of a file that is replaced is kept."""
+        """Puts the secret there, all or nothing: it is on the disk before it has its name. Of a file that is
+        replaced, owner and group are kept, and whether the group may read it.
+        """
         try:
             handle, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(self.path))
             try:
@@ -61,6 +67,7 @@ class SecretFile:
                     with contextlib.suppress(OSError):
                         there = os.stat(self.path)
                         os.fchown(file.fileno(), there.st_uid, there.st_gid)
+                        os.fchmod(file.fileno(), 0o600 | there.st_mode & 0o040)
                     file.write(f"{value}\n")
                     file.flush()
                     os.fsync(file.fileno())

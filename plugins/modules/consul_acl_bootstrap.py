@@ -27,7 +27,10 @@ options:
     type: str
   secret_file:
     description:
-      - File on the target that shall hold the secret. Only its owner can read it (mode 0600), at every moment. Its directory must exist.
+      - File on the target that shall hold the secret. It is made such that only its owner can read it (mode 0600), at every moment. Its
+        directory must exist.
+      - Owner and group that it is given later stay, and so does the permission of its group to read it. A file that others can read, or
+        its group can write, gets a warning.
       - The secret is in the file before Consul is asked, so it can't be lost.
     type: path
   return_secret:

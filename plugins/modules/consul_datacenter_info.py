@@ -27,7 +27,8 @@ options:
     default: false
 notes:
   - With O(datacenter) only that one is returned.
-  - The token needs C(agent:read) for the agent that is asked, C(node:read) and C(service:read) for C(consul).
+  - The token needs C(agent:read) for the agent that is asked, C(node:read) and C(service:read) for C(consul). The task
+    fails where it may see no server at all.
   - A client agent does not know what gossip over WAN says of servers. Ask a server for that.
 seealso:
   - module: uwsgi.consul.consul_operator_raft

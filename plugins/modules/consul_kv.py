@@ -133,6 +133,8 @@ options:
 notes:
   - A value has 512 KiB at most.
   - When a task fails on its way, RV(written), RV(deleted) and RV(unknown) say what was done until then. It can simply be run again.
+  - O(purge) knows only of keys that the token may read. Consul 1.11 and later tell a token when there are others, which
+    becomes a warning.
   - Diff mode shows values. Give C(no_log) or C(diff=false) to a task with secrets.
 seealso:
   - module: uwsgi.consul.consul_kv_info

@@ -51,7 +51,8 @@ options:
     choices: [text, base64]
     default: text
 notes:
-  - Consul leaves out keys under a prefix that the token may not read. A single key that it may not read is an error.
+  - Consul leaves out keys under a prefix that the token may not read. Consul 1.11 and later say so, which becomes a warning.
+    A single key that it may not read is an error.
 seealso:
   - module: uwsgi.consul.consul_kv
   - plugin: uwsgi.consul.consul_kv

@@ -127,6 +127,8 @@ options:
     default: present
 notes:
   - A query belongs to the datacenter that it was made in. Another one does not know it.
+  - A query that the token may not see is taken for absent with O(state=absent). Consul 1.11 and later say when there is such a query,
+    which becomes a warning.
 seealso:
   - module: uwsgi.consul.consul_query_info
   - plugin: uwsgi.consul.consul_query

@@ -183,12 +183,15 @@ class ConfigEntries(Bound):
     def _put(self, entry: Mapping[str, Any], params: Sequence[tuple[str, Any]], body: Entry) -> Any:
         try:
             return self._ask("PUT", "/v1/config", params, body)
-        except BadRequestError as error:
+        except RequestError as error:
+            which = " ".join(identity(entry))
             unknown = re.findall(r'invalid config key \\?"([^"\\]+)', error.answer)
             if not unknown:
+                # The path of all entries is the same, and Consul seldom says which one it means.
+                error.problem = f"{which}: {error.problem}"
                 raise
             raise InvalidValueError(
-                f"{' '.join(identity(entry))}: Consul knows no field {', '.join(sorted(unknown))}",
+                f"{which}: Consul knows no field {', '.join(sorted(unknown))}",
                 asked=error.asked,
                 agent=error.agent,
                 advice="Is it misspelt, at another place, or of a newer Consul?",

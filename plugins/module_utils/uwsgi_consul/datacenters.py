@@ -14,7 +14,7 @@ from typing import Any, Dict
 
 from . import arguments
 from .bound import Bound, read
-from .errors import ConsulError
+from .errors import ConsulError, PermissionDeniedError
 
 Datacenter = Dict[str, Any]
 # As gossip numbers them.
@@ -51,6 +51,8 @@ class Datacenters(Bound):
         with node, id, address, version, leader, healthy (what gossip in its datacenter says), wan_status (`alive`, `failed`, `left`,
         `leaving`; `None` when the agent that was asked is no server)); with *nodes* also nodes (each with node, id, address). One that
         can't be reached has those servers that gossip over WAN knows. wan: the states of servers by `NODE.DATACENTER`.
+
+        Raises `PermissionDeniedError` for one that answers and refuses, or shows no server at all.
         """
         _judged(name, "name")
         arguments.boolean(nodes, "nodes")
@@ -61,6 +63,12 @@ class Datacenters(Bound):
             found["servers"] = read(
                 self._of(name, "/v1/health/service/consul"), lambda data: [_server(item, address, known) for item in data]
             )
+            if not found["servers"]:
+                raise PermissionDeniedError(
+                    f"{name} answers, and shows none of its servers",
+                    advice="The token needs node:read, and service:read for the service consul",
+                    status=403,
+                )
             if nodes:
                 found["nodes"] = read(self._of(name, "/v1/catalog/nodes"), lambda data: [_node(item) for item in data])
         except ConsulError as error:

@@ -252,7 +252,8 @@ def check(answer: Answer, request: Request, allow: Collection[int] = ()) -> Answ
         )
     kind: type[RequestError] = BadRequestError
     advice = ""
-    if status in (401, 403):
+    # Old releases refuse the keyring with 500.
+    if status in (401, 403) or (status == 500 and "denied by ACLs" in answer.text):
         kind, advice = PermissionDeniedError, _acl_advice(answer, request)
     elif status == 404:
         kind = NotFoundError
@@ -289,7 +290,7 @@ _PERMISSIONS = (
     (r"agent/", "agent:write"),
     (r"catalog/(de)?register", "node:write, and service:write for a service"),
     (r"(catalog|health)/", "service:read and node:read"),
-    (r"config(/|$)", "the permission of its kind, such as service:write, service:intentions, mesh:write or operator:write"),
+    (r"config\b", "of its kind, such as service:write, service:intentions, mesh:write or operator:write"),
     (r"connect/intentions|discovery-chain", "service:intentions or service:write of the service"),
     (r"coordinate/", "node:write"),
     (r"event/", "event:write"),

@@ -95,3 +95,12 @@ def test_results_that_acls_cut_give_a_warning(render, guarded, token):
     assert run.message == []
     assert "Consul left out instances of service hidden that the token has no permission to see" in " ".join(run.stderr.split())
     assert len(render(ask, CONSUL_HTTP_ADDR=guarded.address, CONSUL_HTTP_TOKEN=MANAGEMENT).message) == 1
+
+
+def test_a_default_in_place_of_keys_that_acls_hide_gives_a_warning(render, guarded):
+    ask = "{{ lookup('uwsgi.consul.consul_kv', 'secret', tree=true, default={}) }}"
+    # Consul does not tell those who have no token at all.
+    token = guarded.put("/v1/acl/token", {"Description": "may read nothing"})["SecretID"]
+    run = render(ask, CONSUL_HTTP_ADDR=guarded.address, CONSUL_HTTP_TOKEN=token)
+    assert run.message == {}
+    assert "Consul left out keys that the token has no permission to see" in " ".join(run.stderr.split())

@@ -11,6 +11,8 @@ import subprocess
 
 import pytest
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.acl import Policies, Roles
+
 RULES = 'key_prefix "app/" { policy = "write" }\n'
 
 
@@ -74,6 +76,27 @@ def test_a_template_without_variables_crashes_no_server(ensure, datacenters):
     ensure("consul_acl_token", description="acl template", state="absent", datacenter="dc2")
     ensure("consul_acl_role", name="acl-template", state="absent", datacenter="dc2")
     assert datacenters.dc2.process.poll() is None
+
+
+@pytest.mark.parametrize(("name", "things"), [("consul_acl_policy", Policies), ("consul_acl_role", Roles)])
+@pytest.mark.parametrize("other", ["the same", "another"])
+def test_one_that_another_host_makes_at_the_same_time(module, monkeypatch, name, things, other):
+    named, asked = things.named, []
+
+    def late(self, wanted):
+        """Looks, and then the other host makes it before this one does."""
+        asked.append(wanted)
+        found = named(self, wanted)
+        if len(asked) == 1:
+            self.create(name=wanted, description=other)
+        return found
+
+    monkeypatch.setattr(things, "named", late)
+    done = module(name, name="acl-race", description="the same")
+    assert not done.get("failed"), done
+    assert (done["changed"], len(asked)) == (other == "another", 2)
+    assert done[name.rpartition("_")[2]]["description"] == "the same"
+    module(name, name="acl-race", state="absent")
 
 
 def test_a_policy_that_is_missing_is_named(module):

@@ -136,6 +136,18 @@ def test_no_file_is_left_when_consul_refuses_the_token(module, file):
     assert list(file.parent.iterdir()) == []
 
 
+def test_what_the_group_of_a_file_may_do_stays(ensure, keeps, module, file):
+    module("consul_acl_token", description="acl group", secret_file=str(file))
+    secret = file.read_text()
+    file.chmod(0o640)
+    kept = keeps("consul_acl_token", description="acl group", secret_file=str(file))
+    assert "0640" not in str(kept.get("warnings"))
+    file.write_text(f"{uuid.uuid4()}\n")
+    ensure("consul_acl_token", description="acl group", secret_file=str(file))
+    assert (file.read_text(), mode(file)) == (secret, 0o640)
+    ensure("consul_acl_token", description="acl group", secret_file=str(file), state="absent")
+
+
 def test_a_file_that_others_can_read_is_told(module, file):
     module("consul_acl_token", description="acl wide", secret_file=str(file))
     file.chmod(0o644)
@@ -148,6 +160,8 @@ def test_a_file_of_anything_else_is_left_alone(fails, module, file, tmp_path):
     assert "holds something else" in fails("consul_acl_token", secret_file=str(file), state="absent")
     assert file.read_text() == "password of something else"
     assert "can't be written" in fails("consul_acl_token", description="acl else", secret_file=str(tmp_path / "no" / "where"))
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no regular file" in fails("consul_acl_token", description="acl else", secret_file=str(tmp_path / "pipe"))
     other = tmp_path / "other"
     module("consul_acl_token", description="acl else", secret_file=str(other))
     accessor = module("consul_acl_token", description="acl third")["token"]["accessor_id"]

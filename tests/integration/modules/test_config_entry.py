@@ -192,7 +192,7 @@ def test_several_in_their_order_and_removed_in_the_reverse_one(ensure, module, d
     several = [*http("entry-first"), router]
     # The other way round the router would be refused by its service's protocol.
     refused = module("consul_config_entry", entries=several[::-1])
-    assert 'discovery chain "entry-first" uses a protocol "tcp"' in refused["msg"]
+    assert 'service-router entry-first: 500 discovery chain "entry-first" uses a protocol "tcp"' in refused["msg"]
     assert not refused["changed"]
     made = ensure("consul_config_entry", entries=several)
     assert [one["kind"] for one in made["entries"]] == ["service-defaults", "service-router"]
@@ -340,7 +340,7 @@ def test_a_private_key_is_not_shown(ensure, module, tmp_path):
         ),
         ({"kind": "service-defaults", "name": "x", "definition": {"mode": "a", "Mode": "b"}}, "has one field twice, mode and Mode"),
         ({"kind": "service-defaults", "name": "x", "definition": {"Name": "y"}}, "definition: its Name is another than name"),
-        ({"kind": "service-resolver", "name": "x", "definition": {"connect_timeout": "soon"}}, "ConnectTimeout"),
+        ({"kind": "service-resolver", "name": "x", "definition": {"connect_timeout": "soon"}}, "service-resolver x: 400 "),
         ({"entries": [{"kind": "mesh"}, {"name": "x"}]}, "entries[1]: entry: has no kind"),
         ({"entries": [*http("x"), *http("x")]}, "entries: service-defaults x is given twice"),
         ({"entries": http("x"), "kind": "mesh"}, "mutually exclusive"),

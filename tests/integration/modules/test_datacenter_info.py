@@ -64,6 +64,8 @@ def test_who_may_not_look(module):
     refused = module("consul_datacenter_info", token=UNKNOWN)
     assert refused["failed"]
     assert refused["status"] == 403
+    refused = module("consul_datacenter_info", token="anonymous")  # noqa: S106
+    assert "The token needs node:read" in refused["msg"]
 
 
 def test_the_oldest_consul(keeps, consul_oldest):

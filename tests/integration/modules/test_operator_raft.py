@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from polling import wait_for
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoAgentError
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.operator import Operator
 from ports import free_port
 
 UNKNOWN = "00000000-0000-0000-0000-000000000007"
@@ -83,7 +85,7 @@ def test_leadership_and_peers(ensure, keeps, module, fails, servers):
     assert done["leader"] == "server1"
 
 
-def test_autopilot(ensure, keeps, module, consul_agents):
+def test_autopilot(ensure, keeps, module, consul_agents, monkeypatch):
     options = {"agents": [consul_agents().address], "token": None}
     settings = {"last_contact_threshold": "500ms", "min_quorum": 3, "cleanup_dead_servers": False}
     done = ensure("consul_operator_raft", autopilot=settings, **options)
@@ -94,6 +96,14 @@ def test_autopilot(ensure, keeps, module, consul_agents):
     keeps("consul_operator_raft", autopilot={"last_contact_threshold": "0.5s"}, **options)
     ensure("consul_operator_raft", autopilot={"server_stabilization_time": "1m"}, **options)
     assert module("consul_operator_raft", **options)["autopilot"]["min_quorum"] == 3
+
+    def lost(_self):
+        raise NoAgentError("the answer got lost")
+
+    # What was set before a failure is told.
+    monkeypatch.setattr(Operator, "health", lost)
+    failed = module("consul_operator_raft", autopilot={"min_quorum": 0}, **options)
+    assert (failed["failed"], failed["changed"]) == (True, True)
 
 
 def test_as_an_administrator_of_another_datacenter(keeps, module):

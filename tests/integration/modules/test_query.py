@@ -10,6 +10,8 @@ import uuid
 
 import pytest
 
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.queries import Queries
+
 FULL = {
     "service": "query-shop",
     "failover": {"nearest_n": 2, "datacenters": ["dc2"]},
@@ -61,6 +63,34 @@ def test_several_and_targets(ensure, keeps, module):
     ensure("consul_query", queries=[{"name": "query-1"}, {"id": made[1]["id"]}, {"name": "query-nothing"}], state="absent")
 
 
+@pytest.mark.parametrize("other", ["a", "b"])
+def test_one_that_another_host_makes_at_the_same_time(module, monkeypatch, other):
+    definitions, asked = Queries.definitions, []
+
+    def late(self):
+        """Looks, and then the other host makes it before this one does."""
+        asked.append(self)
+        found = definitions(self)
+        if len(asked) == 1:
+            self.create("query-race", other)
+        return found
+
+    monkeypatch.setattr(Queries, "definitions", late)
+    done = module("consul_query", name="query-race", service="a")
+    assert not done.get("failed"), done
+    assert (done["changed"], [one["service"] for one in done["queries"]]) == (other == "b", ["a"])
+    module("consul_query", name="query-race", state="absent")
+
+
+def test_a_failure_in_a_list_says_of_which_query_and_what_was_done(module):
+    template = {"type": "name_prefix_match", "regexp": "("}
+    queries = [{"name": "query-right", "service": "a"}, {"name": "query-wrong-", "service": "a", "template": template}]
+    failed = module("consul_query", queries=queries)
+    assert "query query-wrong-: 500" in failed["msg"]
+    assert (failed["changed"], failed["written"]) == (True, ["query-right"])
+    module("consul_query", name="query-right", state="absent")
+
+
 def test_it_finds_a_service_of_another_datacenter(ensure, module, datacenters):
     datacenters.dc2.put("/v1/agent/service/register", {"Name": "query-far", "ID": "query-far-1", "Port": 8080})
     ensure("consul_query", name="query-far", service="query-far", failover={"datacenters": ["dc2"]})
@@ -91,13 +121,21 @@ def test_the_token_of_a_query(ensure, keeps, module, datacenters):
     ensure("consul_query", name="query-secret", state="absent")
 
 
-def test_one_that_the_token_may_not_see(module, datacenters):
+def test_one_that_the_token_may_not_see(module, datacenters, capfd):
     module("consul_query", name="query-unseen", service="a")
     datacenters.dc1.put("/v1/acl/policy", {"Name": "query-nothing", "Rules": 'query "query-unseen" { policy = "deny" }'})
     token = datacenters.dc1.put("/v1/acl/token", {"Policies": [{"Name": "query-nothing"}]})["SecretID"]
     result = module("consul_query", name="query-unseen", service="a", token=token)
     assert result["failed"]
     assert "403" in result["msg"] or "query:read" in result["msg"]
+    kept, found = (
+        module(name, name="query-unseen", token=token, **more)
+        for name, more in (("consul_query", {"state": "absent"}), ("consul_query_info", {}))
+    )
+    # Where Ansible's controller was loaded in this process before, warnings are printed instead.
+    told = f"{kept.get('warnings')}{found.get('warnings')}{capfd.readouterr().err}"
+    assert "a query that shall be absent may be there all the same (query:read)" in told
+    assert "there may be more queries (query:read)" in told
     module("consul_query", name="query-unseen", state="absent")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import types
 
 import pytest
 
@@ -71,6 +72,20 @@ def test_an_error_of_the_options_is_one_of_the_module():
     told = result(lambda task: task.api.request("GET", "/v1/status/leader"), agents=["http://a b"])
     assert told["failed"]
     assert told["msg"].startswith("agents: 'http://a b' is no address of an agent")
+
+
+@pytest.mark.parametrize(("answers", "warned"), [([], 0), ([False], 0), ([True, False], 1)])
+def test_what_consul_left_out_is_told(answers, warned):
+    said = []
+
+    def function(task: Task):
+        task.warn = said.append
+        for filtered in answers:
+            task.api._note(types.SimpleNamespace(filtered_by_acls=filtered))
+        task.warn_if_filtered("there may be more")
+
+    result(function)
+    assert said == ["Consul left out what the token may not see: there may be more"] * warned
 
 
 def test_no_token_is_told():

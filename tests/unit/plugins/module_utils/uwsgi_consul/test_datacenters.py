@@ -72,6 +72,12 @@ def test_a_refusal_is_no_trouble_of_the_network(make, reply):
         datacenters.describe()
 
 
+def test_servers_that_may_not_be_seen_are_not_taken_for_none(make):
+    datacenters, _agent = make({**ANSWERS, "/v1/health/service/consul?dc=dc1": []})
+    with pytest.raises(errors.PermissionDeniedError, match=r"dc1 answers, and shows none of its servers\. The token needs node:read"):
+        datacenters.describe()
+
+
 @pytest.mark.parametrize("answer", [[{}], 7, [{"Node": {}}]])
 def test_no_answer_of_consul(make, answer):
     datacenters, _agent = make({**ANSWERS, "/v1/health/service/consul?dc=dc1": answer})

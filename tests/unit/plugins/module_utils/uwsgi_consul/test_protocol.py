@@ -147,7 +147,8 @@ def test_a_status_becomes_an_error_that_says_what_to_do(status, text, kind, said
         ("GET", "/v1/query/x/execute", "query:read"),
         ("GET", "/v1/operator/raft/configuration", "operator:read"),
         ("GET", "/v1/snapshot", "acl:write"),
-        ("PUT", "/v1/config", "service:write"),
+        ("PUT", "/v1/config", "the permission of its kind, such as service:write"),
+        ("GET", "/v1/config/service-defaults/web", "the permission of its kind, such as service:read"),
         ("GET", "/v1/unheard-of", "that permission"),
     ],
 )
@@ -158,6 +159,16 @@ def test_a_bare_refusal_of_an_old_release_names_the_permission(method, path, nee
         check(answer(403, b"Permission denied"), request)
     assert needed in caught.value.advice
     assert ("No token was given" in caught.value.advice) == (token is None)
+
+
+def test_the_permission_of_a_write_on_a_condition_is_named_as_well():
+    with pytest.raises(errors.PermissionDeniedError, match="needs the permission of its kind, such as service:write"):
+        check(answer(403, b"Permission denied"), build_request(settings(token="known"), "PUT", "/v1/config", [("cas", 0)]))  # noqa: S106
+
+
+def test_an_old_release_refuses_the_keyring_by_an_error_of_the_server():
+    with pytest.raises(errors.PermissionDeniedError, match="needs the permission keyring:read"):
+        check(answer(500, b"Reading keyring denied by ACLs"), build_request(settings(token="known"), "GET", "/v1/operator/keyring"))  # noqa: S106
 
 
 def test_an_unknown_token_and_none_are_told_apart():
