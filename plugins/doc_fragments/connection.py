@@ -15,6 +15,7 @@ options:
       - Addresses of Consul agents, as C(host), C(host:port), C(http://host:port), C(https://host:port) or C(unix:///path/of/socket).
       - They are tried in this order until one answers. The last good one is kept while the process lives.
       - The port is 8500 for an address without scheme, and that of the scheme (80 or 443) for a URL. IPv6 addresses stand in brackets.
+      - Where the option is not given, those of the environment variable E(CONSUL_HTTP_ADDR) count, separated by commas.
     type: list
     elements: str
     default: ["127.0.0.1:8500"]

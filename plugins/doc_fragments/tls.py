@@ -13,23 +13,28 @@ options:
   ca_path:
     description:
       - File or directory of the certificates of the authorities to trust. The system's own by default.
+      - The environment variables E(CONSUL_CACERT) and E(CONSUL_CAPATH) count where the option is not given.
     type: path
   client_cert:
     description:
       - File of the client's certificate, for agents that verify their clients. It may hold the key as well.
+      - The environment variable E(CONSUL_CLIENT_CERT) counts where the option is not given.
     type: path
   client_key:
     description:
       - File of the key of O(client_cert).
+      - The environment variable E(CONSUL_CLIENT_KEY) counts where the option is not given.
     type: path
   validate_certs:
     description:
       - Whether to verify the agents' certificates.
+      - The environment variable E(CONSUL_HTTP_SSL_VERIFY) counts where the option is not given.
     type: bool
     default: true
   tls_server_name:
     description:
       - Name that the agents' certificates must hold, instead of the host in their address, such as V(server.dc1.consul).
+      - The environment variable E(CONSUL_TLS_SERVER_NAME) counts where the option is not given.
     type: str
 """
 

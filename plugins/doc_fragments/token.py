@@ -13,10 +13,12 @@ options:
   token:
     description:
       - ACL token. It is sent in a header only, and stands in no URL, message or log.
+      - The environment variable E(CONSUL_HTTP_TOKEN) counts where the option is not given.
     type: str
   token_file:
     description:
       - File that holds the ACL token, instead of O(token).
+      - The environment variable E(CONSUL_HTTP_TOKEN_FILE) counts where the option is not given.
       - Where the environment has both variables the file counts, as for Consul's own command.
     type: path
 """

@@ -236,11 +236,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         member_of = {host: groups.of(node, selection.instances(node)) for host, node in hosts.items()}
         # A host of a group's name would stand for the group wherever a host is meant.
         taken = {*self.inventory.groups, *(self.get_option("groups") or ()), *(group for names in member_of.values() for group in names)}
-        for host, node in hosts.items():
-            if host in taken:
-                self.display.warning(f"Host {host} of datacenter {node['datacenter']} is left out of the inventory: a group has its name")
-            else:
-                self._add(host, selection.address(node), node, member_of[host])
+        there = set(self.inventory.hosts)
+        try:
+            for host, node in hosts.items():
+                if host in taken:
+                    self.display.warning(
+                        f"Host {host} of datacenter {node['datacenter']} is left out of the inventory: a group has its name"
+                    )
+                else:
+                    self._add(host, selection.address(node), node, member_of[host])
+        except Exception:
+            # Beside other sources Ansible goes on with what there is, and some of the hosts are worse than none.
+            for host in set(self.inventory.hosts) - there:
+                self.inventory.remove_host(self.inventory.hosts[host])
+            raise
         for sentence in groups.clashes():
             self.display.warning(sentence)
 

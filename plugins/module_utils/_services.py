@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from . import _definition_mark, _external_services
 from ._module import Change, Task, Thing
@@ -36,8 +37,13 @@ OPTIONS = SERVICE
 
 def manage(task: Task) -> Change:
     """The module `consul_service`."""
-    given = by_id(task, "services", definition)
+    given = by_id(task, "services", _to_remove if task.params["state"] == "absent" else definition)
     return _external_services.manage(task, given) if task.params["node"] else _manage(task, given)
+
+
+def _to_remove(given: Mapping[str, Any]) -> Thing:
+    # The ID alone says which one it is.
+    return definition(given if given.get("name") is not None else {**given, "name": given.get("id")})
 
 
 def _manage(task: Task, given: Mapping[str, Thing]) -> Change:

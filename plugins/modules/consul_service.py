@@ -199,7 +199,7 @@ options:
   state:
     description:
       - V(present) registers the services.
-      - V(absent) removes them by their IDs, with their checks and sidecars.
+      - V(absent) removes them by their IDs, with their checks and sidecars. It needs no O(name) where O(id) is given.
     type: str
     choices: [present, absent]
     default: present
@@ -347,7 +347,7 @@ def main() -> None:
             "node_meta": {"type": "dict"},
         },
         mutually_exclusive=[(name, "services") for name in _services.OPTIONS],
-        required_one_of=[("name", "services")],
+        required_one_of=[("name", "id", "services")],
     )
 
 

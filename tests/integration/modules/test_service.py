@@ -71,7 +71,7 @@ def test_a_service_with_every_kind_of_check(ensure, keeps, module, agent, checks
     keeps("consul_service", **FULL | {"tags": ["a", "b"], "meta": {"version": "2.5", "on": "true", "text": "x"}})
     other = [EVERY_CHECK[0] | {"interval": "1m30s", "deregister_critical_service_after": "120m"}, *EVERY_CHECK[1:]]
     keeps("consul_service", **FULL | {"checks": other})
-    ensure("consul_service", name="module-full", id="module-full-1", state="absent")
+    ensure("consul_service", id="module-full-1", state="absent")
     assert checks_of("module-full-1") == {}
 
 
@@ -251,7 +251,7 @@ def test_without_an_agent_in_the_catalog(module, ensure, keeps, fails, agent):
     assert checks["service:module-web"]["Status"] == "warning"
     ensure("consul_service", services=services[:1], purge=True, **node | {"node_address": "192.0.2.8"})
     assert set(agent.get("/v1/catalog/node/module-machine")["Services"]) == {"module-db"}
-    ensure("consul_service", name="module-db", state="absent", node="module-machine")
+    ensure("consul_service", services=[{"id": "module-db"}], state="absent", node="module-machine")
     assert agent.get("/v1/catalog/node/module-machine") is None
     far = {"name": "module-db", "node": "module-machine", "datacenter": "dc2"}
     ensure("consul_service", **far, node_address="192.0.2.7")
@@ -265,7 +265,8 @@ def test_without_an_agent_in_the_catalog(module, ensure, keeps, fails, agent):
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({}, "one of the following is required: name, services"),
+        ({}, "one of the following is required: name, id, services"),
+        ({"id": "a"}, "name: is missing"),
         ({"name": "a\nb"}, "name: 'a\\nb' is no name"),
         ({"name": "x", "services": []}, "mutually exclusive: name|services"),
         ({"services": [{"name": "a"}, {"name": "b", "id": "a"}]}, "services[1]: id: 'a' is given twice"),

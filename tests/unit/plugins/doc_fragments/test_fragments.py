@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 import yaml
@@ -38,6 +39,7 @@ def test_documentation_and_argument_spec_agree(name):
 def test_plugins_and_modules_read_consuls_own_variables(name):
     variables = ENVIRONMENT.get(name, ())
     assert tuple(one["name"] for one in SOURCES[name].get("env", [])) == variables
+    assert tuple(re.findall(r"E\((\w+)\)", " ".join(DOCUMENTED[name]["description"]))) == variables
     assert ConnectionOptions.ARGUMENT_SPEC[name].get("fallback", (env_fallback, [])) == (env_fallback, list(variables))
 
 

@@ -107,7 +107,7 @@ def parse(monkeypatch, tmp_path):
 
 def test_examples_and_guide_name_options_that_there_are():
     guide = (Path(__file__).parents[4] / "docs/guide/ansible-inventory.md").read_text()
-    blocks = consul.EXAMPLES.split("---\n") + re.findall(r"```(?:ini|yaml\n# file: \S+)\n(.*?)```", guide, re.DOTALL)
+    blocks = consul.EXAMPLES.split("---\n") + re.findall(r"```(?:ini|yaml)\n(.*?)```", guide, re.DOTALL)
     table = guide.partition("## What you want")[2].partition("##")[0]
     cells = [cell for row in table.splitlines() for cell in re.findall(r"`([a-z_]+: [^`]+)`", row)]
     assert len(blocks) > 6
@@ -328,6 +328,16 @@ def test_strict(parse):
     assert "x" not in parse(compose={"x": "nothing.at.all"}).hosts["web1"].vars
     with pytest.raises(AnsibleError, match="Could not set x for host"):
         parse(compose={"x": "nothing.at.all"}, strict=True)
+
+
+def test_an_expression_that_fails_for_one_host_leaves_none_of_them(parse, monkeypatch):
+    inventory = InventoryData()
+    inventory.add_host("other", "ungrouped")
+    monkeypatch.setattr(f"{__name__}.InventoryData", lambda: inventory)
+    with pytest.raises(AnsibleError, match="web1"):
+        parse(TWO, datacenters=["*"], compose={"x": "{'web1': consul_node.meta.rack, 'db1': 1}[consul_node.name]"}, strict=True)
+    assert set(inventory.hosts) == {"other"}
+    assert groups(inventory) == {name: [] for name in groups(inventory)}
 
 
 def test_the_connections_options_may_be_templates(parse, monkeypatch):
