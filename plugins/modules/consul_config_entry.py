@@ -49,7 +49,7 @@ options:
     type: list
     elements: dict
   state:
-    description: Whether there shall be such entries.
+    description: V(present) makes or changes the entries, V(absent) removes them.
     type: str
     choices: [present, absent]
     default: present
