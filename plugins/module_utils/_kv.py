@@ -219,7 +219,10 @@ def _flat(mapping: Mapping[str, Any], what: str) -> dict[str, bytes]:
     try:
         return keys.flat(mapping)
     except InvalidValueError as error:
-        raise InvalidValueError(error.problem.replace("mapping: ", f"{what}: ", 1), advice=error.advice) from None
+        advice = error.advice
+        if error.problem.endswith(" is no name"):
+            advice += "; quote one that YAML takes for something else, and give whole keys by values"
+        raise InvalidValueError(error.problem.replace("mapping: ", f"{what}: ", 1), advice=advice) from None
 
 
 def _loaded(path: str) -> Any:

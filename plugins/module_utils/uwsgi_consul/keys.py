@@ -160,7 +160,8 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, bytes]:
         above, inner, depth = pending.pop()
         for name, value in inner.items():
             if not isinstance(name, str) or not name or "/" in name:
-                raise InvalidValueError(f"mapping: {arguments.shown(name)} in {above!r} is no name", advice="A name holds no slash")
+                where = f" in {above!r}" if above else ""
+                raise InvalidValueError(f"mapping: {arguments.shown(name)}{where} is no name", advice="A name is a text without a slash")
             if depth > _DEEPEST:
                 raise InvalidValueError(f"mapping: is nested deeper than {_DEEPEST} folders, or holds itself")
             key = f"{above}{name}"

@@ -253,7 +253,7 @@ def check(answer: Answer, request: Request, allow: Collection[int] = ()) -> Answ
     kind: type[RequestError] = BadRequestError
     advice = ""
     # Old releases refuse the keyring with 500.
-    if status in (401, 403) or (status == 500 and "denied by ACLs" in answer.text):
+    if status in (401, 403) or (status == 500 and re.search("denied (by|due to) ACLs", answer.text)):
         kind, advice = PermissionDeniedError, _acl_advice(answer, request)
     elif status == 404:
         kind = NotFoundError

@@ -463,7 +463,7 @@ def test_consistency_is_asked_for(module, monkeypatch):
         ({"entries": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]}, "a: is given twice"),
         ({"entries": [{"value": "1"}]}, "missing required arguments: key"),
         ({"tree": {"a": {"b": None}}}, "value of 'a/b': is null"),
-        ({"tree": {"a/b": "x"}}, "A name holds no slash"),
+        ({"tree": {"a/b": "x"}}, "tree: 'a/b' is no name. A name is a text without a slash; quote one that YAML takes for something else"),
         ({"file": "/nowhere/settings.yml"}, "file: /nowhere/settings.yml can't be read: No such file or directory"),
         ({"prefix": "", "purge": True, "tree": {}}, "prefix: is empty, so purge would delete keys of the whole store"),
         ({"prefix": "a", "purge": True, "everything": True, "tree": {}}, "everything: is for the empty prefix only"),
@@ -488,7 +488,7 @@ def test_bad_input(fails, requests, params, expected):
         (b"[1]", "file: list is no mapping"),
         (b"a: [", "is neither JSON nor YAML, line"),
         (b"\xff", "can't be read: it is no UTF-8 text"),
-        (b"on: x", "True in '' is no name"),
+        (b"on: x", "file: True is no name. A name is a text without a slash; quote one that YAML takes for something else"),
         (b"a: &a\n  b: *a\n", "nested deeper than 100 folders, or holds itself"),
     ],
 )

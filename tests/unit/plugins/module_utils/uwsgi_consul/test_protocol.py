@@ -166,9 +166,13 @@ def test_the_permission_of_a_write_on_a_condition_is_named_as_well():
         check(answer(403, b"Permission denied"), build_request(settings(token="known"), "PUT", "/v1/config", [("cas", 0)]))  # noqa: S106
 
 
-def test_an_old_release_refuses_the_keyring_by_an_error_of_the_server():
-    with pytest.raises(errors.PermissionDeniedError, match="needs the permission keyring:read"):
-        check(answer(500, b"Reading keyring denied by ACLs"), build_request(settings(token="known"), "GET", "/v1/operator/keyring"))  # noqa: S106
+@pytest.mark.parametrize(
+    ("method", "said", "needed"),
+    [("GET", b"Reading keyring denied by ACLs", "keyring:read"), ("POST", b"Modifying keyring denied due to ACLs", "keyring:write")],
+)
+def test_an_old_release_refuses_the_keyring_by_an_error_of_the_server(method, said, needed):
+    with pytest.raises(errors.PermissionDeniedError, match=f"needs the permission {needed}"):
+        check(answer(500, said), build_request(settings(token="known"), method, "/v1/operator/keyring"))  # noqa: S106
 
 
 def test_an_unknown_token_and_none_are_told_apart():
