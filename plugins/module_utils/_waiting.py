@@ -54,6 +54,8 @@ def seconds_of(value: str, what: str) -> float:
 
 def _waited(task: Task, seconds: float, note: Any) -> Look:
     params, waiting = task.params, Waiting(task.api)
+    if params["service"] is None and (params["tags"] or params["count"] != 1):
+        raise InvalidValueError(f"{'tags' if params['tags'] else 'count'}: is of instances, and so goes with service")
     absent = params["state"] == "absent"
     if params["leader"] is not None:
         if absent or not params["leader"]:

@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   <<: &service
     name:
-      description: Name of the service.
+      description: Name of the service. With O(state=absent), its O(services[].id) will do.
       type: str
     id:
       description: ID of the service, which tells it from others of the agent. The name by default.
@@ -348,6 +348,8 @@ def main() -> None:
         },
         mutually_exclusive=[(name, "services") for name in _services.OPTIONS],
         required_one_of=[("name", "id", "services")],
+        # Without it they would be ignored, and the service registered at the agent.
+        required_by={"node_address": "node", "node_meta": "node"},
     )
 
 

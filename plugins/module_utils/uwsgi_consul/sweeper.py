@@ -299,11 +299,11 @@ class Sweeper(Bound):
         except FileNotFoundError:
             return
         except OSError as error:
-            raise ConsulError(f"state: {self._state} can't be read: {error.strerror}") from None
+            raise ConsulError(f"the state file {self._state} can't be read: {error.strerror}") from None
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise ConsulError(f"state: {self._state} holds no state of a sweeper", advice="Remove it to begin anew") from None
+            raise ConsulError(f"the state file {self._state} holds no state of a sweeper", advice="Remove it to begin anew") from None
         if of != self._of:
-            raise ConsulError(f"state: {self._state} is of datacenter {of}", advice="Give each datacenter a file of its own")
+            raise ConsulError(f"the state file {self._state} is of datacenter {of}", advice="Give each datacenter a file of its own")
         self._seen = seen
 
     def _save(self) -> None:
@@ -315,7 +315,7 @@ class Sweeper(Bound):
             with replacing(self._state) as file:
                 file.write(json.dumps({"datacenter": self._of, "checks": listed}).encode())
         except OSError as error:
-            raise ConsulError(f"state: {self._state} can't be written: {error.strerror}") from None
+            raise ConsulError(f"the state file {self._state} can't be written: {error.strerror}") from None
 
 
 def _check(item: dict[str, Any]) -> dict[str, Any]:

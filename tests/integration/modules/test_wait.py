@@ -147,6 +147,8 @@ def test_consul_is_restarted_meanwhile(module, consul_agents):
         ({"service": "a\nb"}, "service: 'a\\nb' is no name"),
         ({"service": "web", "count": 0}, "count: 0 is no whole number from 1"),
         ({"service": "web", "tags": [""]}, "tags: '' is no name"),
+        ({"key": "a", "tags": ["b"]}, "tags: is of instances, and so goes with service"),
+        ({"node": "a", "count": 2}, "count: is of instances, and so goes with service"),
         ({"service": "web", "value": "x"}, "missing parameter(s) required by 'value': key"),
         ({"service": "web", "filter": "no such thing"}, "Failed to create boolean expression"),
         ({"key": "/a"}, "key: '/a' must not start with a slash"),
