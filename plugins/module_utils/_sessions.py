@@ -82,6 +82,8 @@ def _absent(task: Task, sessions: Sessions) -> Change:
             sessions.destroy(task.params["id"])
     else:
         found = _named(task, sessions)
+        if not found and sessions.filtered:
+            task.warn(f"whether session {task.params['name']} is gone is not known: Consul left out sessions that the token may not see")
     for one in found:
         if not task.check_mode:
             sessions.destroy(one["id"])

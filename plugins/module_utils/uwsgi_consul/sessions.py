@@ -33,7 +33,11 @@ class Sessions(Bound):
     an end by then: Consul lets it live up to twice the TTL, and longer while the datacenter has no leader or a new one, which
     starts every TTL again. So whoever holds a session has lost it, for his own safety, when the TTL has passed since he
     **began** the last renewal that succeeded; and whoever waits for it may wait twice as long, and then the lock delay.
+
+    filtered: whether Consul said that it left out of the last answer what the token may not see.
     """
+
+    filtered = False
 
     def create(
         self,
@@ -95,7 +99,9 @@ class Sessions(Bound):
         return self._sessions("/v1/session/list")
 
     def _sessions(self, path: str) -> SessionList:
-        found: SessionList = read(self._ask("GET", path), lambda data: [session(item) for item in data or ()])
+        answer = self._ask("GET", path)
+        self.filtered = answer.filtered_by_acls
+        found: SessionList = read(answer, lambda data: [session(item) for item in data or ()])
         return found
 
 

@@ -57,6 +57,12 @@ def test_a_wait_does_not_end_for_what_is_hidden(module, token, hidden, what):
     assert not result["fulfilled"]
 
 
+@pytest.mark.parametrize("token", ["powerless"], indirect=True)
+def test_a_session_that_may_be_hidden_is_warned_of(module, token, hidden):
+    warnings = module("consul_session", name="hidden", state="absent", token=token)["warnings"]
+    assert "whether session hidden is gone is not known" in str(warnings)
+
+
 def test_what_is_not_there_is_gone(keeps, datacenters):
     for name, params in [("consul_service", {"name": "hidden-none"}), ("consul_check", {"id": "hidden-none"})]:
         keeps(name, state="absent", **params)
