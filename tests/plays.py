@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs what the documentation shows, as users would: by Ansible's commands, with Consul known from the environment alone."""
+"""Runs Ansible's commands as users would: in a process of their own, with Consul known from options and environment alone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,29 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
+# What says nothing in a test: that there are no hosts beside localhost.
+_QUIET = {"ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0", "ANSIBLE_NOCOLOR": "1"}
+
+
+def program(name: str) -> str:
+    """The path of one of Ansible's commands, that of the tests' own Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """The environment of Ansible's commands: the tests' own without the caller's variables of Consul and Ansible, and what is given."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
+    settings = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    return {**inherited, **settings, **_QUIET, **own}
+
+
+def run(command: str, *arguments: str, folder: Path, own: Mapping[str, str], timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    """Runs one of Ansible's commands in a folder, with variables of its own in its environment."""
+    return subprocess.run(
+        [program(command), *arguments], cwd=folder, env=environment(own), capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
 def as_plays(blocks: list[Any]) -> list[Any]:
     """Blocks as plays: lists of tasks become one of their own each, plays stay as they are; empty ones are left out."""
     plays: list[Any] = []
@@ -29,30 +52,19 @@ def as_plays(blocks: list[Any]) -> list[Any]:
     return plays
 
 
-def run_plays(folder: Path, blocks: list[Any], environment: Mapping[str, str], *arguments: str) -> str:
+def run_plays(folder: Path, blocks: list[Any], own: Mapping[str, str], *arguments: str) -> str:
     """Runs tasks and plays as one playbook in a folder, which is the variable `workspace`; gives what it printed.
 
     It must succeed, without a warning.
     """
     playbook = folder / "examples.yml"
     playbook.write_text(yaml.safe_dump(as_plays(blocks), sort_keys=False))
-    return run_command(folder, environment, "ansible-playbook", "-e", f"workspace={folder}", *arguments, str(playbook))
+    return run_command(folder, own, "ansible-playbook", "-e", f"workspace={folder}", *arguments, str(playbook))
 
 
-def run_command(folder: Path, environment: Mapping[str, str], command: str, *arguments: str) -> str:
+def run_command(folder: Path, own: Mapping[str, str], command: str, *arguments: str) -> str:
     """Runs one of Ansible's commands, which must succeed without a warning; gives what it printed."""
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name(command)), *arguments],
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if not key.startswith(("CONSUL_", "ANSIBLE_"))}
-        | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0"}
-        | {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_NOCOLOR": "1"}
-        | environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    done = run(command, *arguments, folder=folder, own=own)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "[WARNING]" not in done.stderr, done.stderr
     assert "[DEPRECATION" not in done.stderr, done.stderr

@@ -84,7 +84,7 @@ from typing import Any
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import arguments
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
-from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.sessions import Session, Sessions
+from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.sessions import Session, Sessions, oldest_first
 from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
 
 
@@ -100,8 +100,7 @@ class LookupModule(ConsulLookup):
     def _all(self, sessions: Sessions) -> list[Session]:
         """All that may be meant, in one request however many terms there are."""
         node = self.get_option("node")
-        found = sessions.list() if node is None else sessions.node(node)
-        return sorted(found, key=lambda one: (one["create_index"], one["id"]))
+        return oldest_first(sessions.list() if node is None else sessions.node(node))
 
     def _found(self, sessions: list[Session], name: str = "at all") -> list[Session]:
         if not sessions and self.get_option("fail_on_missing"):

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Union
 
-from ._desired import Thing, ensure
-from ._module import Change, Task
+from ._desired import ensure
+from ._module import Change, Task, Thing, without_none
 from .uwsgi_consul import acl, arguments
 from .uwsgi_consul.acl import AuthMethods, BindingRules, Policies, Roles
 from .uwsgi_consul.errors import ConflictError, InvalidValueError, ServerError
@@ -159,10 +159,10 @@ _SHAPES: Mapping[str, Thing] = {
 
 def _whole(one: Mapping[str, Any], field: str) -> Thing:
     """An entry with the fields that the task leaves out."""
-    given = {name: value for name, value in one.items() if value is not None}
-    if "template_variables" in given:
-        given["template_variables"] = {name: value for name, value in given["template_variables"].items() if value is not None}
-    return {**_SHAPES[field], **given}
+    whole = {**_SHAPES[field], **without_none(one)}
+    if "template_variables" in whole:
+        whole["template_variables"] = without_none(whole["template_variables"])
+    return whole
 
 
 def _ordered(name: str, value: Any) -> Any:

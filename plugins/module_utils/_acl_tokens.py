@@ -14,8 +14,8 @@ import uuid
 from typing import Any
 
 from . import _acl
-from ._desired import Thing, ensure
-from ._module import Change, Task
+from ._desired import ensure
+from ._module import NOTHING, Change, Task, Thing
 from ._secret_file import SecretFile
 from .uwsgi_consul import acl, arguments
 from .uwsgi_consul.acl import Policies, Roles, Tokens
@@ -212,7 +212,7 @@ class _Token:
         if self._stored is not None and self._file is not None:
             before["secret_file"] = self._file.path
         if not before:
-            return Change(None, None)
+            return NOTHING
         if not self._task.check_mode:
             if found is not None:
                 self._tokens.delete(found["accessor_id"])

@@ -4,35 +4,28 @@
 
 """Checks of an agent's node and services, one by one, and what TTL checks are told.
 
-Consul does not tell what a check looks at, and a check has no meta. So its notes end with a digest of its definition (`_mark`).
+Consul does not tell what a check looks at, and a check has no meta. So its notes end with a digest of its definition (`_definition_mark`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Dict
+from typing import Any
 
-from . import _mark
-from ._definitions import CHECK, check_definition, check_type, done
-from ._listed import listed
-from ._module import Change, Task
+from . import _definition_mark
+from ._module import Change, Task, Thing, without_none
+from ._service_definitions import CHECK, check_definition, check_type, done
+from ._several import by_id
 from .uwsgi_consul import arguments
 from .uwsgi_consul import checks as kinds
 from .uwsgi_consul.errors import ConflictError, InvalidValueError, NotFoundError
 from .uwsgi_consul.protocol import seconds
 from .uwsgi_consul.registry import Registry
 
-Thing = Dict[str, Any]
-
 OPTIONS: dict[str, Any] = {**CHECK, "service_id": {"type": "str"}, "output": {"type": "str"}}
 # At the top of a task, these names are those of the connection's options.
 _RENAMED = {"timeout": "check_timeout", "tls_server_name": "check_tls_server_name"}
 ALONE: dict[str, Any] = {_RENAMED.get(name, name): spec for name, spec in OPTIONS.items()}
-ARGUMENT_SPEC: dict[str, Any] = {
-    **ALONE,
-    "checks": {"type": "list", "elements": "dict", "options": OPTIONS},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-}
 # What says how a check is, and not what it is.
 _TOLD = ("id", "status", "output")
 _SHOWN = ("name", "service_id", "notes", "type", "interval", "timeout")
@@ -41,7 +34,7 @@ _SHOWN = ("name", "service_id", "notes", "type", "interval", "timeout")
 def manage(task: Task) -> Change:
     """The module `consul_check`."""
     absent = task.params["state"] == "absent"
-    given = listed(task, "checks", ALONE, _named if absent else _definition)
+    given = by_id(task, "checks", _named if absent else _definition)
     registry = Registry(task.api)
     there = registry.checks()
     if absent:
@@ -88,11 +81,12 @@ def _named(given: Mapping[str, Any]) -> Thing:
 def _definition(given: Mapping[str, Any]) -> Thing:
     """A check of the task, judged: as the library defines one, with service_id and output, and always an id."""
     for name, alone in _RENAMED.items():
-        if given.get(alone) is not None:
-            with arguments.within(alone):
-                kinds.define({"ttl": "1m", name: given[alone]})
+        if alone in given:
+            if given[alone] is not None:
+                with arguments.within(alone):
+                    kinds.define({"ttl": "1m", name: given[alone]})
             given = {**given, name: given[alone]}
-    given = {name: value for name, value in given.items() if value is not None and name not in _RENAMED.values()}
+    given = without_none({name: given[name] for name in OPTIONS})
     check = {"name": given.get("id"), **check_definition(given)}
     if not check.get("id"):
         check["id"] = check["name"]
@@ -128,7 +122,7 @@ def _canonical(given: Mapping[str, Any]) -> Thing:
 
 
 def _marked(given: Mapping[str, Any]) -> Thing:
-    return {**_body(given), "notes": _mark.notes(given.get("notes", ""), _mark.make(_canonical(given)))}
+    return {**_body(given), "notes": _definition_mark.notes(given.get("notes", ""), _definition_mark.make(_canonical(given)))}
 
 
 def _target(check_id: str, given: Mapping[str, Any], there: Thing | None) -> Thing:
@@ -138,7 +132,7 @@ def _target(check_id: str, given: Mapping[str, Any], there: Thing | None) -> Thi
             raise NotFoundError(f"the agent has no check {check_id}", advice="Say of which kind it is (such as ttl), and it is registered")
         if there["type"] != "ttl":
             raise ConflictError(f"check {check_id} is of type {there['type']}, and only a TTL check can be told its status")
-        target = {**{name: there[name] for name in _SHOWN}, "definition": _mark.SAME}
+        target = {**{name: there[name] for name in _SHOWN}, "definition": _definition_mark.SAME}
     else:
         body = kinds.define(_body(given))
         target = {
@@ -148,7 +142,7 @@ def _target(check_id: str, given: Mapping[str, Any], there: Thing | None) -> Thi
             "type": check_type(body),
             "interval": seconds(body.get("Interval", "0s")),
             "timeout": seconds(body.get("Timeout", "0s")),
-            "definition": _mark.SAME,
+            "definition": _definition_mark.SAME,
         }
     if given.get("status") and target["type"] == "ttl":
         target.update(status=given["status"], output=given.get("output", ""))
@@ -158,10 +152,10 @@ def _target(check_id: str, given: Mapping[str, Any], there: Thing | None) -> Thi
 def _seen(there: Thing, given: Mapping[str, Any], target: Thing) -> Thing:
     """The check as it is; what Consul does not tell is as in the target."""
     seen = {name: target[name] if there[name] is None else there[name] for name in target if name != "definition"}
-    seen["definition"] = _mark.SAME
+    seen["definition"] = _definition_mark.SAME
     if _is_defined(given):
-        seen["notes"] = _mark.without(there["notes"])
-        seen["definition"] = _mark.compare(_mark.of_notes(there["notes"]), _canonical(given))
+        seen["notes"] = _definition_mark.without(there["notes"])
+        seen["definition"] = _definition_mark.compare(_definition_mark.of_notes(there["notes"]), _canonical(given))
     return seen
 
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Optional, Tuple
 
 from ._module import Change, Task
+from ._several import each
 from .uwsgi_consul import arguments
 from .uwsgi_consul.config_entries import ConfigEntries, Entry, alike, canonical, identity, sent
-from .uwsgi_consul.errors import ConflictError, ConsulError, InvalidValueError
+from .uwsgi_consul.errors import ConflictError, InvalidValueError
 
 # Before and after.
 Step = Tuple[Optional[Entry], Optional[Entry]]
@@ -99,21 +100,18 @@ def secrets(params: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _goal(task: Task, entry: Any, where: str) -> Goal:
-    try:
+    with arguments.within(where):
         kind, name = identity(entry)
         if task.params["state"] == "absent":
             return Goal(kind, name, lambda found: _at_index(task, None, found, kind, name))
         sent(entry)
         canonical(entry)
-    except ConsulError as error:
-        error.problem = f"{where}: {error.problem}"
-        raise
     return Goal(kind, name, lambda found: _at_index(task, entry, found, kind, name))
 
 
 def _given(task: Task) -> list[tuple[str, Any]]:
     if task.params["entries"] is not None:
-        return [(f"entries {number}", entry) for number, entry in enumerate(task.params["entries"], 1)]
+        return list(each(task, "entries"))
     entry = dict(task.params["definition"] or {})
     for name in ("kind", "name"):
         for key in [key for key in entry if str(key).lower() == name]:

@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Dict
+from typing import Any
 
-from ._module import Change, Task
-
-Thing = Dict[str, Any]
+from ._module import Change, Task, Thing
 
 
 def ensure(

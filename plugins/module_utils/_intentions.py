@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Dict, List, Tuple
 
 from ._config_entries import Goal, settle
-from ._module import Change, Task
+from ._module import Change, Task, without_none
+from ._several import each
 from .uwsgi_consul import arguments
 from .uwsgi_consul.config_entries import ConfigEntries, Entry, UnknownKindError
-from .uwsgi_consul.errors import ConsulError, InvalidValueError
+from .uwsgi_consul.errors import InvalidValueError
 from .uwsgi_consul.intentions import KIND, Intention, Intentions, define, judge_old, merged, of_entry, without
 
 _FIELDS = ("source", "destination", "source_peer", "action", "permissions", "description", "meta")
@@ -45,30 +46,21 @@ def _wanted(task: Task) -> dict[Key, Intention]:
         raise InvalidValueError("purge: removes what the task does not list, which is nothing to do with state=absent")
     wanted: dict[Key, Intention] = {}
     metas: dict[str, Any] = {}
-    for where, given in _given(task):
-        try:
+    for place, given in each(task, "intentions"):
+        with arguments.within(place):
             one = _judged(task, given)
-        except ConsulError as error:
-            error.problem = f"{where}{error.problem}"
-            raise
-        if _key(one) in wanted:
-            raise InvalidValueError(f"{where}{one['source']} to {one['destination']} is given twice")
-        if one["meta"] is not None and metas.setdefault(one["destination"], one["meta"]) != one["meta"]:
-            raise InvalidValueError(f"{where}meta: is another than before, and Consul keeps one for all of {one['destination']}")
+            if _key(one) in wanted:
+                raise InvalidValueError(f"{one['source']} to {one['destination']} is given twice")
+            if one["meta"] is not None and metas.setdefault(one["destination"], one["meta"]) != one["meta"]:
+                raise InvalidValueError(f"meta: is another than before, and Consul keeps one for all of {one['destination']}")
         wanted[_key(one)] = one
     return wanted
 
 
-def _given(task: Task) -> list[tuple[str, dict[str, Any]]]:
-    if task.params["intentions"] is not None:
-        return [(f"intentions {number}: ", given) for number, given in enumerate(task.params["intentions"], 1)]
-    return [("", task.params)]
-
-
-def _judged(task: Task, given: dict[str, Any]) -> Intention:
+def _judged(task: Task, given: Mapping[str, Any]) -> Intention:
     for name in ("source", "destination"):
         arguments.name(given[name], name)
-    fields = {name: given[name] for name in _FIELDS if given[name] is not None}
+    fields = without_none({name: given[name] for name in _FIELDS})
     if task.params["state"] == "present":
         return define(**fields)
     # What it would do counts for nothing.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Dict, Optional
 
 from ._kv_values import stored, text, tree
-from ._module import Change, Task
+from ._module import Change, Task, without_none
 from .uwsgi_consul import arguments, keys, transactions
 from .uwsgi_consul.errors import ConflictError, ConsulError, InvalidValueError, NotAcquiredError
 from .uwsgi_consul.kv import KV
@@ -85,7 +85,7 @@ def manage(task: Task) -> Change:
             continue
         return work.change
     raise ConflictError(
-        f"others changed these keys between reading and writing, {_ATTEMPTS} times: {_listed([step.key for step in steps])}",
+        f"others changed these keys between reading and writing, {_ATTEMPTS} times: {_named([step.key for step in steps])}",
         advice="Is another run changing the same keys, or may the token write keys that it may not read?",
     )
 
@@ -179,7 +179,7 @@ def _given(params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield {**common, "key": key, "value": value}
     elif form == "entries":
         for one in given:
-            yield {**common, **{name: value for name, value in one.items() if value is not None}}
+            yield {**common, **without_none(one)}
     else:
         for key in [given] if form == "key" else given:
             yield {**common, "key": key}
@@ -279,9 +279,9 @@ def _purged(others: Sequence[Entry], warn: Callable[[str], None]) -> Iterator[St
     held = [entry["key"] for entry in others if entry["session"]]
     odd = [entry["key"] for entry in others if not _is_addressable(entry["key"])]
     if held:
-        warn(f"purge left keys that a session holds, for they are locks: {_listed(held)}")
+        warn(f"purge left keys that a session holds, for they are locks: {_named(held)}")
     if odd:
-        warn(f"purge left keys that Consul's HTTP API can't address: {_listed(odd)}")
+        warn(f"purge left keys that Consul's HTTP API can't address: {_named(odd)}")
     left = {*held, *odd}
     return (_deleted(entry) for entry in others if entry["key"] not in left)
 
@@ -447,5 +447,5 @@ def described(value: bytes, flags: int, session: str | None) -> Any:
     return {"value": shown, **more} if more else shown
 
 
-def _listed(names: Sequence[str]) -> str:
+def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

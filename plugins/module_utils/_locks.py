@@ -14,14 +14,14 @@ import platform
 from collections.abc import Sequence
 from typing import Any, Dict, Union
 
-from ._module import Change, Task
+from ._module import NOTHING, Change, Task
 from ._waiting import seconds_of
 from .uwsgi_consul import arguments
 from .uwsgi_consul.errors import ConflictError, ConsulError, NotAcquiredError, NotFoundError
 from .uwsgi_consul.kv import KV
 from .uwsgi_consul.lock import value_of
 from .uwsgi_consul.session_locks import SessionLock, SessionSemaphore
-from .uwsgi_consul.sessions import Session, Sessions, terms
+from .uwsgi_consul.sessions import Session, Sessions, oldest_first, terms
 
 # How many holders a failure names, at most.
 _SHOWN = 5
@@ -109,7 +109,7 @@ class _Possession:
         if self._params["holder"] is None:
             return []
         name = self._own_name()
-        return sorted((one for one in self._sessions.list() if one["name"] == name), key=lambda one: (one["create_index"], one["id"]))
+        return oldest_first(one for one in self._sessions.list() if one["name"] == name)
 
     # Holding.
 
@@ -184,7 +184,7 @@ class _Possession:
                     f"{self._held.layout.what} is not this task's: {self._who()}",
                     advice="It was lost, or never acquired. Nothing was released",
                 )
-            return Change(None, None)
+            return NOTHING
         if not self._task.check_mode:
             self._task.changed = self._held.release(mine["id"], behavior=mine["behavior"])
             if mine["name"].startswith((f"{self._title} of ", f"{self._title}, Ansible on ")):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -21,6 +21,10 @@ from ._connection import ConnectionOptions
 from .uwsgi_consul.api import Api
 from .uwsgi_consul.errors import ConsulError
 from .uwsgi_consul.protocol import Answer
+
+Thing = Dict[str, Any]
+# The option of a module that either has something be there or not.
+STATE: Mapping[str, Any] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +83,14 @@ class Task:
         if self.api.filtered:
             self.warn(f"Consul left out what the token may not see: {consequence}")
 
-    def given(self, *names: str) -> dict[str, Any]:
+    def given(self, *names: str) -> Thing:
         """Those of the options that the task gives a value."""
-        return {name: self.params[name] for name in names if self.params[name] is not None}
+        return without_none({name: self.params[name] for name in names})
+
+
+def without_none(options: Mapping[str, Any]) -> Thing:
+    """Those of the options that have a value: Ansible gives None for what a task leaves out."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 class _Module(AnsibleModule):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ._module import Change, Task
+from ._module import Change, Task, without_none
 from .uwsgi_consul import arguments
 from .uwsgi_consul.errors import ConflictError, ConsulError, InvalidValueError, NoAgentError, ServerError
 from .uwsgi_consul.operator import Operator, Server, terms
@@ -53,7 +53,7 @@ def manage(task: Task) -> Change:
 
 def _settings(task: Task) -> dict[str, Any]:
     """The fields of autopilot's configuration that the task gives, as `Operator.autopilot` has them."""
-    given = {name: value for name, value in (task.params["autopilot"] or {}).items() if value is not None}
+    given = without_none(task.params["autopilot"] or {})
     terms(given)
     return {name: arguments.duration(value, name) if name in _DURATIONS else value for name, value in given.items()}
 

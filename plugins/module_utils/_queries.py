@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._module import Change, Task
+from ._module import Change, Task, without_none
+from ._several import each
 from .uwsgi_consul import arguments
 from .uwsgi_consul.errors import ConsulError, InvalidValueError, NotFoundError, ServerError
 from .uwsgi_consul.queries import HIDDEN, Queries, define, defined
@@ -69,7 +70,10 @@ class _Wanted:
 
 def manage(task: Task) -> Change:
     """The module `consul_query`."""
-    given = [_judged(task, where, one) for where, one in _given(task)]
+    given = []
+    for place, options in each(task, "queries"):
+        with arguments.within(place):
+            given.append(_judged(task, options))
     queries = Queries(task.api)
     there = queries.definitions()
     wanted = [_identified(one, there) for one in given]
@@ -131,36 +135,29 @@ def find(task: Task) -> None:
         task.results["found"] = queries.execute(name or "", near=params["near"], limit=params["limit"])
 
 
-def _given(task: Task) -> list[tuple[str, dict[str, Any]]]:
-    if task.params["queries"] is not None:
-        return [(f"queries {number}: ", given) for number, given in enumerate(task.params["queries"], 1)]
-    return [("", task.params)]
-
-
-def _judged(task: Task, where: str, given: dict[str, Any]) -> _Wanted:
+def _judged(task: Task, given: Mapping[str, Any]) -> _Wanted:
+    if given["id"] is not None:
+        arguments.session(given["id"], "id")
+    if task.params["state"] == "absent":
+        if given["id"] is None:
+            arguments.text(given["name"], "name")
+        return _Wanted(given["name"] or given["id"] or "", given["id"], {})
+    wanted = without_none({name: given[name] for name in _SAME})
+    wanted["name"], wanted["service"] = given["name"] if given["name"] is not None else "", given["service"]
+    if "failover" in wanted:
+        wanted["failover"] = without_none(wanted["failover"])
+        if "targets" in wanted["failover"]:
+            wanted["failover"]["targets"] = [without_none(target) for target in wanted["failover"]["targets"]]
+    if "template" in wanted:
+        wanted["template"] = without_none(wanted["template"])
+    if given["query_token"] is not None:
+        wanted["token"] = given["query_token"]
     try:
-        if given["id"] is not None:
-            arguments.session(given["id"], "id")
-        if task.params["state"] == "absent":
-            if given["id"] is None:
-                arguments.text(given["name"], "name")
-            return _Wanted(given["name"] or given["id"] or "", given["id"], {})
-        wanted = {name: given[name] for name in _SAME if given[name] is not None}
-        wanted["name"], wanted["service"] = given["name"] if given["name"] is not None else "", given["service"]
-        # Sub-options that are not given are None.
-        if "failover" in wanted:
-            wanted["failover"] = _without_none(wanted["failover"])
-            if "targets" in wanted["failover"]:
-                wanted["failover"]["targets"] = [_without_none(target) for target in wanted["failover"]["targets"]]
-        if "template" in wanted:
-            wanted["template"] = _without_none(wanted["template"])
-        if given["query_token"] is not None:
-            wanted["token"] = given["query_token"]
         define(**wanted)
-    except ConsulError as error:
+    except InvalidValueError as error:
         # The module's own token has that name.
-        ours = "query_" if error.problem.startswith("token: ") else ""
-        error.problem = f"{where}{ours}{error.problem}"
+        if error.problem.startswith("token: "):
+            error.problem = f"query_{error.problem}"
         raise
     return _Wanted(wanted["name"], given["id"], wanted)
 
@@ -233,7 +230,3 @@ def _shown(definition: dict[str, Any], token: str) -> dict[str, Any]:
     shown = {name: value for name, value in definition.items() if value not in (None, "", [], {}, False)}
     shown["failover"] = {name: value for name, value in definition["failover"].items() if value}
     return {**shown, **({"token": token} if definition["token"] else {})}
-
-
-def _without_none(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Dict
+from typing import Any
 
-from . import _external, _mark
-from ._definitions import (
+from . import _definition_mark, _external_services
+from ._module import Change, Task, Thing
+from ._service_definitions import (
     SERVICE,
     by_service,
     canonical,
@@ -26,18 +27,18 @@ from ._definitions import (
     targets_of,
     unlisted,
 )
-from ._listed import listed
-from ._module import Change, Task
+from ._several import by_id
 from .uwsgi_consul import definitions
 from .uwsgi_consul.registry import Registry
 
-Thing = Dict[str, Any]
+# Those of one service.
+OPTIONS = SERVICE
 
 
 def manage(task: Task) -> Change:
     """The module `consul_service`."""
-    given = listed(task, "services", SERVICE, _to_remove if task.params["state"] == "absent" else definition)
-    return _external.manage(task, given) if task.params["node"] else _manage(task, given)
+    given = by_id(task, "services", _to_remove if task.params["state"] == "absent" else definition)
+    return _external_services.manage(task, given) if task.params["node"] else _manage(task, given)
 
 
 def _to_remove(given: Mapping[str, Any]) -> Thing:
@@ -81,7 +82,7 @@ def _manage(task: Task, given: Mapping[str, Thing]) -> Change:
 
 
 def _register(registry: Registry, service_id: str, given: Thing, before: Thing | None, targets: Mapping[str, Thing]) -> None:
-    registry.register(given, mark=_mark.make(canonical(given)))
+    registry.register(given, mark=_definition_mark.make(canonical(given)))
     if before is None:
         return
     for check_id in left_over(before, targets):

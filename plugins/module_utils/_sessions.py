@@ -11,7 +11,7 @@ from typing import Any
 from ._module import NOTHING, Change, Task
 from .uwsgi_consul import arguments
 from .uwsgi_consul.errors import ConflictError
-from .uwsgi_consul.sessions import Session, Sessions, terms
+from .uwsgi_consul.sessions import Session, Sessions, oldest_first, terms
 
 _TERMS = ("node", "ttl", "lock_delay", "behavior", "node_checks", "service_checks")
 _DURATIONS = ("ttl", "lock_delay")
@@ -51,17 +51,14 @@ def find(task: Task) -> None:
         found = [one] if one else []
     else:
         found = sessions.node(params["node"]) if params["node"] else sessions.list()
-    task.results["sessions"] = sorted(
-        (one for one in found if params["name"] in (None, one["name"])), key=lambda one: (one["create_index"], one["id"])
-    )
+    task.results["sessions"] = oldest_first(one for one in found if params["name"] in (None, one["name"]))
 
 
 def _named(task: Task, sessions: Sessions) -> list[Session]:
     """The sessions of the task's name, on its node where it names one, the oldest first."""
     name, node = task.params["name"], task.params["node"]
     arguments.name(name, "name")
-    found = (one for one in sessions.list() if one["name"] == name and node in (None, one["node"]))
-    return sorted(found, key=lambda one: (one["create_index"], one["id"]))
+    return oldest_first(one for one in sessions.list() if one["name"] == name and node in (None, one["node"]))
 
 
 def _first(task: Task, sessions: Sessions, made: str) -> Session | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from ._module import Change, Task
+from ._module import NOTHING, Change, Task
 from .uwsgi_consul import arguments
 from .uwsgi_consul.datacenters import Datacenters
 from .uwsgi_consul.errors import ConsulError, InvalidValueError
@@ -32,7 +32,7 @@ def _save(task: Task) -> Change:
     there = _there(task, path)
     if there and youngest is not None and os.path.getmtime(path) >= youngest:
         task.results["snapshot"] = there
-        return Change(None, None)
+        return NOTHING
     if not task.check_mode:
         task.results["snapshot"] = snapshots.save(path, timeout=timeout)
     # What the servers will say in it is not known before.

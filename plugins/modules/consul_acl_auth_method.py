@@ -108,7 +108,7 @@ auth_method:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _acl
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def main() -> None:
             "token_name_format": {"type": "str", "no_log": False},
             "config": {"type": "dict"},
             "secret_config": {"type": "dict", "no_log": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
     )
 

@@ -97,7 +97,7 @@ binding_rule:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _acl
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -111,7 +111,7 @@ def main() -> None:
             "bind_name": {"type": "str"},
             "bind_vars": {"type": "dict", "options": {"name": {"type": "str"}}},
             "selector": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
         required_one_of=[("id", "description")],
         required_by={"description": ["auth_method"]},

@@ -88,7 +88,7 @@ policy:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _acl
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -99,7 +99,7 @@ def main() -> None:
             "rules": {"type": "str"},
             "description": {"type": "str"},
             "valid_datacenters": {"type": "list", "elements": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
     )
 

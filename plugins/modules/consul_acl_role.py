@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - uwsgi.consul.connection
   - uwsgi.consul.token
   - uwsgi.consul.tls
+  - uwsgi.consul.acl_grants
 options:
   name:
     description: Name of the role. It has letters, digits, V(-) and V(_).
@@ -27,58 +28,6 @@ options:
   description:
     description: What the role is for.
     type: str
-  policies:
-    description:
-      - Policies, each as its name or its ID, or as a mapping with C(name) or C(id).
-      - They must be there when the task runs. An empty list takes all away.
-    type: list
-    elements: raw
-  service_identities:
-    description: Services whose usual permissions are given.
-    type: list
-    elements: dict
-    suboptions:
-      service_name:
-        description: Name of the service.
-        type: str
-        required: true
-      datacenters:
-        description: Where it is valid. Everywhere by default. Those of a local token have none.
-        type: list
-        elements: str
-  node_identities:
-    description: Nodes whose usual permissions are given.
-    type: list
-    elements: dict
-    suboptions:
-      node_name:
-        description: Name of the node.
-        type: str
-        required: true
-      datacenter:
-        description: Its datacenter.
-        type: str
-        required: true
-  templated_policies:
-    description: Policies that Consul makes of a template, of Consul 1.17 and later.
-    type: list
-    elements: dict
-    suboptions:
-      template_name:
-        description: Name of the template, such as V(builtin/service) or V(builtin/dns).
-        type: str
-        required: true
-      template_variables:
-        description: Its variables.
-        type: dict
-        suboptions:
-          name:
-            description: Name of the service, node or key that the template is for.
-            type: str
-      datacenters:
-        description: Where it is valid. Everywhere by default.
-        type: list
-        elements: str
   state:
     description: V(present) makes or changes it, V(absent) removes it.
     type: str
@@ -137,7 +86,7 @@ role:
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _acl
 from ansible_collections.uwsgi.consul.plugins.module_utils._acl_options import GRANTS
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -147,7 +96,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "description": {"type": "str"},
             **GRANTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
     )
 

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - uwsgi.consul.connection
   - uwsgi.consul.token
   - uwsgi.consul.tls
+  - uwsgi.consul.acl_grants
 options:
   description:
     description: What the token is for, and the mark by which it is found again when nothing else is given.
@@ -49,62 +50,10 @@ options:
     description: Whether the result has the secret of a token that this run makes. Give the task C(no_log) then, for Ansible shows results.
     type: bool
     default: false
-  policies:
-    description:
-      - Policies, each as its name or its ID, or as a mapping with C(name) or C(id).
-      - They must be there when the task runs. An empty list takes all away.
-    type: list
-    elements: raw
   roles:
     description: Roles, in the same form as O(policies).
     type: list
     elements: raw
-  service_identities:
-    description: Services whose usual permissions are given.
-    type: list
-    elements: dict
-    suboptions:
-      service_name:
-        description: Name of the service.
-        type: str
-        required: true
-      datacenters:
-        description: Where it is valid. Everywhere by default. Those of a local token have none.
-        type: list
-        elements: str
-  node_identities:
-    description: Nodes whose usual permissions are given.
-    type: list
-    elements: dict
-    suboptions:
-      node_name:
-        description: Name of the node.
-        type: str
-        required: true
-      datacenter:
-        description: Its datacenter.
-        type: str
-        required: true
-  templated_policies:
-    description: Policies that Consul makes of a template, of Consul 1.17 and later.
-    type: list
-    elements: dict
-    suboptions:
-      template_name:
-        description: Name of the template, such as V(builtin/service) or V(builtin/dns).
-        type: str
-        required: true
-      template_variables:
-        description: Its variables.
-        type: dict
-        suboptions:
-          name:
-            description: Name of the service, node or key that the template is for.
-            type: str
-      datacenters:
-        description: Where it is valid. Everywhere by default.
-        type: list
-        elements: str
   local:
     description:
       - Whether the token is valid in its datacenter only, and goes on working there without the primary one.
@@ -188,7 +137,7 @@ token:
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _acl_tokens
 from ansible_collections.uwsgi.consul.plugins.module_utils._acl_options import GRANTS
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -205,7 +154,7 @@ def main() -> None:
             "local": {"type": "bool"},
             "expiration_ttl": {"type": "str"},
             "expiration_time": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
         mutually_exclusive=[("expiration_ttl", "expiration_time")],
         required_one_of=[("description", "accessor_id", "secret_id", "secret_file")],

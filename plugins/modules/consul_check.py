@@ -229,11 +229,20 @@ done:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _checks
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
-    run(_checks.manage, _checks.ARGUMENT_SPEC, required_one_of=[("id", "name", "checks")])
+    run(
+        _checks.manage,
+        {
+            **_checks.ALONE,
+            "checks": {"type": "list", "elements": "dict", "options": _checks.OPTIONS},
+            "state": STATE,
+        },
+        mutually_exclusive=[(name, "checks") for name in _checks.ALONE],
+        required_one_of=[("id", "name", "checks")],
+    )
 
 
 if __name__ == "__main__":

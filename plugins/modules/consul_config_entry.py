@@ -49,7 +49,7 @@ options:
     type: list
     elements: dict
   state:
-    description: Whether there shall be such entries.
+    description: V(present) makes or changes the entries, V(absent) removes them.
     type: str
     choices: [present, absent]
     default: present
@@ -135,7 +135,7 @@ entries:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _config_entries
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -146,7 +146,7 @@ def main() -> None:
             "name": {"type": "str"},
             "definition": {"type": "dict"},
             "entries": {"type": "list", "elements": "dict"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
             "cas": {"type": "int"},
         },
         _config_entries.secrets,

@@ -21,63 +21,42 @@ extends_documentation_fragment:
   - uwsgi.consul.token
   - uwsgi.consul.tls
 options:
-  source:
-    description: The service that connects. V(*) stands for every service that has no intention of its own.
-    type: str
-  destination:
-    description: The service that is connected to, or V(*).
-    type: str
-  source_peer:
-    description: The cluster peer that the source is imported from.
-    type: str
-  action:
-    description: Whether the source may connect. Exactly one of this and O(permissions) is needed with O(state=present).
-    type: str
-    choices: [allow, deny]
-  permissions:
+  <<: &intention
+    source:
+      description: The service that connects. V(*) stands for every service that has no intention of its own.
+      type: str
+    destination:
+      description: The service that is connected to, or V(*).
+      type: str
+    source_peer:
+      description: The cluster peer that the source is imported from.
+      type: str
+    action:
+      description: Whether the source may connect. Exactly one of this and O(permissions) is needed with O(state=present).
+      type: str
+      choices: [allow, deny]
+    permissions:
+      description:
+        - What the source may ask of a destination that speaks HTTP. The first that fits a request decides.
+        - Each has C(action), C(allow) or C(deny), and C(http) with C(path_exact), C(path_prefix) or C(path_regex), C(methods) and
+          C(header), as Consul documents them.
+      type: list
+      elements: dict
     description:
-      - What the source may ask of a destination that speaks HTTP. The first that fits a request decides.
-      - Each has C(action), C(allow) or C(deny), and C(http) with C(path_exact), C(path_prefix) or C(path_regex), C(methods) and
-        C(header), as Consul documents them.
-    type: list
-    elements: dict
-  description:
-    description: What it is for. Empty by default.
-    type: str
-  meta:
-    description:
-      - Metadata. Since Consul 1.9 there is one for all intentions of a destination. It stays as it is unless given.
-    type: dict
+      description: What it is for. Empty by default.
+      type: str
+    meta:
+      description:
+        - Metadata. Since Consul 1.9 there is one for all intentions of a destination. It stays as it is unless given.
+      type: dict
   intentions:
-    description: Several intentions, instead of O(source) and O(destination).
+    description: Several intentions. The options of each are those that stand at the top of a task for one.
     type: list
     elements: dict
     suboptions:
-      source:
-        description: As O(source).
-        type: str
-      destination:
-        description: As O(destination).
-        type: str
-      source_peer:
-        description: As O(source_peer).
-        type: str
-      action:
-        description: As O(action).
-        type: str
-        choices: [allow, deny]
-      permissions:
-        description: As O(permissions).
-        type: list
-        elements: dict
-      description:
-        description: As O(description).
-        type: str
-      meta:
-        description: As O(meta).
-        type: dict
+      <<: *intention
   state:
-    description: Whether there shall be such intentions.
+    description: V(present) makes or changes the intentions, V(absent) removes them.
     type: str
     choices: [present, absent]
     default: present
@@ -155,7 +134,7 @@ intentions:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _intentions
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -164,7 +143,7 @@ def main() -> None:
         {
             **_intentions.OPTIONS,
             "intentions": {"type": "list", "elements": "dict", "options": _intentions.OPTIONS},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
             "purge": {"type": "bool", "default": False},
         },
         mutually_exclusive=[(name, "intentions") for name in _intentions.OPTIONS],

@@ -106,7 +106,7 @@ rings:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _keyring
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def main() -> None:
         {
             "primary": {"type": "str", "no_log": True},
             "keys": {"type": "list", "elements": "str", "no_log": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
             "purge": {"type": "bool", "default": False},
             "wait": {"type": "str", "default": "60s"},
             "relay_factor": {"type": "int", "default": 0},

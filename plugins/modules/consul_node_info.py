@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - uwsgi.consul.tls
 options:
   name:
-    description: Name of the node.
+    description: Only the node of this name.
     type: str
   filter:
     description: Only nodes that match this expression of Consul's filter language, such as V(Meta.rack == "7").

@@ -20,189 +20,108 @@ extends_documentation_fragment:
   - uwsgi.consul.token
   - uwsgi.consul.tls
 options:
-  name:
-    description:
-      - Name of the query. That of a template is the beginning of the names that it answers for, and may be empty.
-      - Required unless O(id) or O(queries) is given.
-    type: str
-  id:
-    description: ID of a query that there is. With O(name), it gets that name.
-    type: str
-  service:
-    description: Name of the service that is searched for. Required with O(state=present).
-    type: str
-  failover:
-    description: Where else instances are searched for when there are none in the query's own datacenter.
-    type: dict
-    suboptions:
-      nearest_n:
-        description: In so many other datacenters, the nearest first by round trip time.
-        type: int
-      datacenters:
-        description: In these, after the nearest ones.
-        type: list
-        elements: str
-      targets:
-        description:
-          - In these datacenters and peers, in this order. Instead of O(failover.nearest_n) and O(failover.datacenters).
-          - Needs Consul 1.14.
-        type: list
-        elements: dict
-        suboptions:
-          datacenter:
-            description: Name of a datacenter.
-            type: str
-          peer:
-            description: Name of a cluster peer.
-            type: str
-          partition:
-            description: An admin partition, of Consul's enterprise edition.
-            type: str
-          namespace:
-            description: A namespace, of Consul's enterprise edition.
-            type: str
-  tags:
-    description: An instance must have all of these, and none that is written with C(!) before it.
-    type: list
-    elements: str
-  only_passing:
-    description: Whether instances with a warning are left out. By default they are found.
-    type: bool
-  near:
-    description:
-      - Sorts the instances by the round trip time from this node, for callers that do not say from where. V(_agent) is
-        the node of the agent that is asked.
-      - Consul shuffles them by default.
-    type: str
-  ignore_check_ids:
-    description: IDs of checks that do not count.
-    type: list
-    elements: str
-  node_meta:
-    description: Metadata that the node of an instance must have.
-    type: dict
-  service_meta:
-    description: Metadata that an instance must have.
-    type: dict
-  connect:
-    description: Whether what speaks for the service in the mesh is found in its place, such as its sidecar proxies.
-    type: bool
-  dns_ttl:
-    description: For how long answers over DNS may be kept, such as V(10s).
-    type: str
-  template:
-    description: Makes the query a template, which answers for every name that begins with O(name), unless there is a longer fit.
-    type: dict
-    suboptions:
-      type:
-        description: Type of the template. There is only one.
-        type: str
-        choices: [name_prefix_match]
-      regexp:
-        description: A regular expression for the name that is executed. C(${match(1\)}) in other options is what its first group found.
-        type: str
-      remove_empty_tags:
-        description: Whether tags that are empty when filled in do not count.
-        type: bool
-  session:
-    description: ID of a session. The query is deleted when it ends.
-    type: str
-  query_token:
-    description:
-      - The query is executed with this token, whoever executes it.
-      - Whether a query has it can be told only with a token that may see it (C(acl:write)). Otherwise
-        a query that is there is taken to have it, with a warning.
-    type: str
+  <<: &query
+    name:
+      description:
+        - Name of the query. That of a template is the beginning of the names that it answers for, and may be empty.
+        - Required unless O(id) or O(queries) is given.
+      type: str
+    id:
+      description: ID of a query that there is. With O(name), it gets that name.
+      type: str
+    service:
+      description: Name of the service that is searched for. Required with O(state=present).
+      type: str
+    failover:
+      description: Where else instances are searched for when there are none in the query's own datacenter.
+      type: dict
+      suboptions:
+        nearest_n:
+          description: In so many other datacenters, the nearest first by round trip time.
+          type: int
+        datacenters:
+          description: In these, after the nearest ones.
+          type: list
+          elements: str
+        targets:
+          description:
+            - In these datacenters and peers, in this order. Instead of O(failover.nearest_n) and O(failover.datacenters).
+            - Needs Consul 1.14.
+          type: list
+          elements: dict
+          suboptions:
+            datacenter:
+              description: Name of a datacenter.
+              type: str
+            peer:
+              description: Name of a cluster peer.
+              type: str
+            partition:
+              description: An admin partition, of Consul's enterprise edition.
+              type: str
+            namespace:
+              description: A namespace, of Consul's enterprise edition.
+              type: str
+    tags:
+      description: An instance must have all of these, and none that is written with C(!) before it.
+      type: list
+      elements: str
+    only_passing:
+      description: Whether instances with a warning are left out. By default they are found.
+      type: bool
+    near:
+      description:
+        - Sorts the instances by the round trip time from this node, for callers that do not say from where. V(_agent) is
+          the node of the agent that is asked.
+        - Consul shuffles them by default.
+      type: str
+    ignore_check_ids:
+      description: IDs of checks that do not count.
+      type: list
+      elements: str
+    node_meta:
+      description: Metadata that the node of an instance must have.
+      type: dict
+    service_meta:
+      description: Metadata that an instance must have.
+      type: dict
+    connect:
+      description: Whether what speaks for the service in the mesh is found in its place, such as its sidecar proxies.
+      type: bool
+    dns_ttl:
+      description: For how long answers over DNS may be kept, such as V(10s).
+      type: str
+    template:
+      description: Makes the query a template, which answers for every name that begins with O(name), unless there is a longer fit.
+      type: dict
+      suboptions:
+        type:
+          description: Type of the template. There is only one.
+          type: str
+          choices: [name_prefix_match]
+        regexp:
+          description: A regular expression for the name that is executed. C(${match(1\)}) in other options is what its first group found.
+          type: str
+        remove_empty_tags:
+          description: Whether tags that are empty when filled in do not count.
+          type: bool
+    session:
+      description: ID of a session. The query is deleted when it ends.
+      type: str
+    query_token:
+      description:
+        - The query is executed with this token, whoever executes it.
+        - Whether a query has it can be told only with a token that may see it (C(acl:write)). Otherwise
+          a query that is there is taken to have it, with a warning.
+      type: str
   queries:
-    description: Several queries, instead of O(name). The same options define each.
+    description: Several queries. The options of each are those that stand at the top of a task for one.
     type: list
     elements: dict
     suboptions:
-      name:
-        description: As O(name).
-        type: str
-      id:
-        description: As O(id).
-        type: str
-      service:
-        description: As O(service).
-        type: str
-      failover:
-        description: As O(failover).
-        type: dict
-        suboptions:
-          nearest_n:
-            description: As O(failover.nearest_n).
-            type: int
-          datacenters:
-            description: As O(failover.datacenters).
-            type: list
-            elements: str
-          targets:
-            description: As O(failover.targets).
-            type: list
-            elements: dict
-            suboptions:
-              datacenter:
-                description: Name of a datacenter.
-                type: str
-              peer:
-                description: Name of a cluster peer.
-                type: str
-              partition:
-                description: An admin partition, of Consul's enterprise edition.
-                type: str
-              namespace:
-                description: A namespace, of Consul's enterprise edition.
-                type: str
-      tags:
-        description: As O(tags).
-        type: list
-        elements: str
-      only_passing:
-        description: As O(only_passing).
-        type: bool
-      near:
-        description: As O(near).
-        type: str
-      ignore_check_ids:
-        description: As O(ignore_check_ids).
-        type: list
-        elements: str
-      node_meta:
-        description: As O(node_meta).
-        type: dict
-      service_meta:
-        description: As O(service_meta).
-        type: dict
-      connect:
-        description: As O(connect).
-        type: bool
-      dns_ttl:
-        description: As O(dns_ttl).
-        type: str
-      template:
-        description: As O(template).
-        type: dict
-        suboptions:
-          type:
-            description: As O(template.type).
-            type: str
-            choices: [name_prefix_match]
-          regexp:
-            description: As O(template.regexp).
-            type: str
-          remove_empty_tags:
-            description: As O(template.remove_empty_tags).
-            type: bool
-      session:
-        description: As O(session).
-        type: str
-      query_token:
-        description: As O(query_token).
-        type: str
+      <<: *query
   state:
-    description: Whether there shall be such queries.
+    description: V(present) makes or changes the queries, V(absent) removes them.
     type: str
     choices: [present, absent]
     default: present
@@ -284,7 +203,7 @@ written:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _queries
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -298,7 +217,7 @@ def main() -> None:
                 "options": _queries.OPTIONS,
                 "required_one_of": [("name", "id")],
             },
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
         },
         mutually_exclusive=[(name, "queries") for name in _queries.OPTIONS],
         required_one_of=[("name", "id", "queries")],

@@ -33,7 +33,7 @@ options:
     type: bool
     default: false
   near:
-    description: Sorts what is found by the round trip time from this node, or from that of the agent with V(_agent).
+    description: Sorts what is found by the round trip time from this node; V(_agent) is that of the agent that is asked.
     type: str
   limit:
     description: Finds so many instances at most.

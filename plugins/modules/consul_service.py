@@ -330,14 +330,23 @@ done:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _services
-from ansible_collections.uwsgi.consul.plugins.module_utils._definitions import ARGUMENT_SPEC
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
     run(
         _services.manage,
-        ARGUMENT_SPEC,
+        {
+            **_services.OPTIONS,
+            "services": {"type": "list", "elements": "dict", "options": _services.OPTIONS},
+            "state": STATE,
+            "purge": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "node": {"type": "str"},
+            "node_address": {"type": "str"},
+            "node_meta": {"type": "dict"},
+        },
+        mutually_exclusive=[(name, "services") for name in _services.OPTIONS],
         required_one_of=[("name", "id", "services")],
         # Without it they would be ignored, and the service registered at the agent.
         required_by={"node_address": "node", "node_meta": "node"},

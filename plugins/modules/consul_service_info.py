@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - uwsgi.consul.tls
 options:
   name:
-    description: Name of the service.
+    description: The service whose instances are returned. Without it, the list of services is.
     type: str
   tags:
     description: Only instances that have all of these tags.

@@ -126,7 +126,7 @@ session:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _sessions
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -135,7 +135,7 @@ def main() -> None:
         {
             "name": {"type": "str"},
             "id": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
             "unique": {"type": "bool", "default": True},
             "node": {"type": "str"},
             "ttl": {"type": "str"},

@@ -150,7 +150,7 @@ elapsed:
 """
 
 from ansible_collections.uwsgi.consul.plugins.module_utils import _waiting
-from ansible_collections.uwsgi.consul.plugins.module_utils._module import run
+from ansible_collections.uwsgi.consul.plugins.module_utils._module import STATE, run
 
 
 def main() -> None:
@@ -163,7 +163,7 @@ def main() -> None:
             # Not a secret, whatever its name.
             "key": {"type": "str", "no_log": False},
             "node": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": STATE,
             "count": {"type": "int", "default": 1},
             "tags": {"type": "list", "elements": "str", "default": []},
             "filter": {"type": "str"},

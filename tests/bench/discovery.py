@@ -9,7 +9,8 @@ import urllib.parse
 from pathlib import Path
 
 from integration.conftest import ConsulAgent
-from integration.plugin.conftest import CACHE, wait_for
+from integration.plugin.conftest import CACHE
+from polling import wait_for
 
 from .kit import Lab, finish, say, scaled, table, verdict, wait_up
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from integration.conftest import ConsulAgent
-from integration.plugin.conftest import wait_for
+from polling import wait_for
 
 from .kit import Lab, cpu_seconds, say, scaled, table, verdict
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 from integration.conftest import ConsulAgent
-from integration.plugin.conftest import wait_for
+from polling import wait_for
 
 from .discovery import folder
 from .kit import Lab, median, say, scaled, spread, table, verdict

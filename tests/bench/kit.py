@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from integration.conftest import ConsulAgent
-from integration.plugin.conftest import Build, Instance, Options, debian_binary, launch, usual_options, wait_for
+from integration.plugin.conftest import Build, Instance, Options, debian_binary, launch, usual_options
+from polling import wait_for
 
 NOT_MEASURED = "not measured"
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))

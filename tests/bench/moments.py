@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from integration.conftest import ConsulAgent
-from integration.plugin.conftest import Instance, wait_for
+from integration.plugin.conftest import Instance
+from polling import wait_for
 
 from .kit import NOT_MEASURED, Health, Lab, Variant, all_passing, finish, median, registered, say, scaled, spread, states, table
 

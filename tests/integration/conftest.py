@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import wait_for
 
 from ports import free_port
 
@@ -230,23 +231,14 @@ def datacenters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Datacenter
     try:
         for agent in agents:
             agent.start()
-        _wait_until(lambda: agents[0].get("/v1/catalog/nodes?dc=dc2") and agents[1].get("/v1/acl/replication")["ReplicatedTokenIndex"])
+        wait_for(
+            "the datacenters are joined",
+            lambda: agents[0].get("/v1/catalog/nodes?dc=dc2") and agents[1].get("/v1/acl/replication")["ReplicatedTokenIndex"],
+        )
         yield Datacenters(agents[0], agents[1], token, directory)
     finally:
         for agent in agents:
             agent.stop()
-
-
-def _wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        assert time.monotonic() < deadline, "the datacenters did not join"
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -32,11 +32,11 @@ LONGEST_NAME = 512
 
 @contextlib.contextmanager
 def within(place: str) -> Iterator[None]:
-    """Errors from inside say where they were found: `checks[2]` before the name of the argument."""
+    """Errors from inside say where they were found: `checks[2]` before the name of the argument; nothing for an empty place."""
     try:
         yield
     except InvalidValueError as error:
-        raise InvalidValueError(f"{place}: {error.problem}", advice=error.advice) from None
+        raise InvalidValueError(f"{place}: {error.problem}" if place else error.problem, advice=error.advice) from None
 
 
 def shown(value: object) -> str:

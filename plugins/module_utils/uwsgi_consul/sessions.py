@@ -134,6 +134,11 @@ def terms(
     return body
 
 
+def oldest_first(found: Iterable[Session]) -> SessionList:
+    """Sessions in the order in which they were made, which is the same for all who ask."""
+    return sorted(found, key=lambda one: (one["create_index"], one["id"]))
+
+
 def session(item: dict[str, Any]) -> Session:
     """One entry of `/v1/session/list` as a plain mapping:
 

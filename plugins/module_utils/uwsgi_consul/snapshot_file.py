@@ -9,18 +9,17 @@ Each file is readable by its owner only, and is replaced as a whole, so that rea
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import math
 import os
-import tempfile
 import time
 from typing import Any
 from urllib.parse import quote
 
 from .errors import InvalidValueError
+from .files import replacing
 from .watched import Snapshot
 
 # Files of another layout are not read.
@@ -90,19 +89,8 @@ class SnapshotFile:
             "value": snapshot.value,
         }
         text = json.dumps(said, separators=(",", ":")).encode()
-        # Made for its owner only.
-        handle, name = tempfile.mkstemp(prefix=".snapshot-", dir=os.path.dirname(self.path))
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text)
-                file.flush()
-                # Or a loss of power, after which Consul is away too, could leave an empty file in the place of the old one.
-                os.fsync(file.fileno())
-            os.replace(name, self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        with replacing(self.path) as file:
+            file.write(text)
 
 
 def _time(value: Any) -> float:

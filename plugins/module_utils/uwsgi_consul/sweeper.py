@@ -12,10 +12,7 @@ Sources: https://developer.hashicorp.com/consul/api-docs/health and .../api-docs
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -26,6 +23,7 @@ from . import arguments
 from .api import Api
 from .bound import Bound, read
 from .errors import ConsulError, InvalidValueError
+from .files import replacing
 from .settings import Agent
 
 _NODE_HEALTH = "serfHealth"
@@ -314,15 +312,8 @@ class Sweeper(Bound):
             return
         listed = [[node, check, seen["since"], seen["index"]] for (node, check), seen in sorted(self._seen.items())]
         try:
-            handle, name = tempfile.mkstemp(prefix=".sweeper-", dir=os.path.dirname(self._state) or ".")
-            try:
-                with open(handle, "w", encoding="utf-8") as file:
-                    json.dump({"datacenter": self._of, "checks": listed}, file)
-                os.replace(name, self._state)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
-                raise
+            with replacing(self._state) as file:
+                file.write(json.dumps({"datacenter": self._of, "checks": listed}).encode())
         except OSError as error:
             raise ConsulError(f"the state file {self._state} can't be written: {error.strerror}") from None
 

@@ -13,13 +13,13 @@ import re
 import shutil
 import string
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from integration.plugin.conftest import PYPI_VERSIONS, debian_binary, pypi_binary
+from polling import wait_for
 
+import plays
 from ansible_collections.uwsgi.consul.plugins.filter.consul_upstreams import consul_upstreams
 from ansible_collections.uwsgi.consul.plugins.filter.uwsgi_config import uwsgi_config
 
@@ -116,20 +116,15 @@ def test_the_templates_of_the_guide(consul, tmp_path):
         assert "'shop'" in text
         (tmp_path / f"{name}.j2").write_text(text.replace("'shop'", f"'{service}'"))
         message[name] = f"{{{{ lookup('ansible.builtin.template', '{tmp_path}/{name}.j2') }}}}"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-    environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "CONSUL_HTTP_ADDR": consul.address, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 
     def statuses():
         return sorted(entry["Checks"][-1]["Status"] for entry in consul.get("/v1/health/service/templates"))
 
     # What was registered at the agent is in the catalog a moment later.
-    deadline = time.monotonic() + 60
-    while statuses() != ["passing", "warning"]:
-        assert time.monotonic() < deadline, statuses()
-        time.sleep(0.05)
+    wait_for("both instances", lambda: statuses() == ["passing", "warning"])
     arguments = ["localhost", "-m", "ansible.builtin.debug", "-a", json.dumps({"msg": message})]
-    command = [str(Path(sys.executable).with_name("ansible")), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=90, check=False)
+    own = {"CONSUL_HTTP_ADDR": consul.address, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    done = plays.run("ansible", *arguments, folder=tmp_path, own=own)
     assert done.returncode == 0, done.stdout + done.stderr
     written = json.loads(done.stdout.partition("=> ")[2])["msg"]
     for service in ("templates-1", "templates-2"):

@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+import plays
 from ansible_collections.uwsgi.consul.plugins.inventory import consul as plugin
 
 ROOT = Path(__file__).parents[3]
@@ -34,10 +32,8 @@ def run(tmp_path):
     def call(config, *arguments, tool="ansible-inventory", code=0, **environment):
         source = tmp_path / "test.consul.yml"
         source.write_text(config if isinstance(config, str) else yaml.safe_dump({"plugin": "uwsgi.consul.consul", **config}))
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-        environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
-        command = [str(Path(sys.executable).with_name(tool)), "-i", str(source), *(arguments or ["--list"])]
-        done = subprocess.run(command, cwd=tmp_path, env=environ | environment, capture_output=True, text=True, timeout=90, check=False)
+        own = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", **environment}
+        done = plays.run(tool, "-i", str(source), *(arguments or ["--list"]), folder=tmp_path, own=own)
         assert done.returncode == code, done.stdout[-3000:] + done.stderr
         return done
 

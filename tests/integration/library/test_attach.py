@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import slowness, wait_for
 
-from ..plugin.conftest import Agent, Build, Instance, Options, debian, launch, name, pypi, slowness, usual_options, wait_for
+from ..plugin.conftest import Agent, Build, Instance, Options, debian, launch, name, pypi, usual_options
 
 __all__ = ["debian", "name", "pypi"]
 

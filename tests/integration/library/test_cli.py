@@ -14,12 +14,13 @@ import subprocess
 import sys
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.cli.program import program
 
@@ -60,14 +61,6 @@ def started(*arguments: Any, environment: dict[str, str]) -> Iterator[subprocess
         # What it has started may live on, and has its pipes.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=5)
-
-
-def until(look: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return found
 
 
 def register(consul: Any, service: str, number: int, status: str = "passing") -> None:
@@ -253,7 +246,7 @@ def test_a_lost_lock_ends_the_command(consul: Any, environment: dict[str, str], 
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline() == "running\n"
-        consul.put(f"/v1/session/destroy/{until(lambda: held(consul, key), 'a holder')}")
+        consul.put(f"/v1/session/destroy/{wait_for('a holder', lambda: held(consul, key))}")
         assert process.wait(PATIENCE) == 123
         assert process.stdout.read() == told
         assert "was lost" in process.stderr.read()
@@ -265,9 +258,9 @@ def test_a_lost_lock_ends_what_the_command_has_started_too(consul: Any, environm
     with started("lock", "cli-lock/group", "--grace", 0.5, "--", "sh", "-c", script, environment=environment) as process:
         assert process.stdout
         child = int(process.stdout.readline())
-        consul.put(f"/v1/session/destroy/{until(lambda: held(consul, 'cli-lock/group'), 'a holder')}")
+        consul.put(f"/v1/session/destroy/{wait_for('a holder', lambda: held(consul, 'cli-lock/group'))}")
         assert process.wait(PATIENCE) == 123
-        until(lambda: is_gone(child), "its end")
+        wait_for("its end", lambda: is_gone(child))
 
 
 def test_a_signal_that_is_ignored_stays_so(consul: Any, environment: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ import uuid
 import consul as consul_library
 import pytest
 from consul import Check
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Api,
@@ -44,13 +45,6 @@ def name():
     return f"client-{uuid.uuid4().hex[:8]}"
 
 
-def wait_until(condition, within=10.0):
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-
-
 def test_a_service_registers_itself_and_is_found(client, name):
     def instances(**options):
         return client.health.service(name, **options)[1]
@@ -65,16 +59,16 @@ def test_a_service_registers_itself_and_is_found(client, name):
         check=Check.ttl("30s"),
     )
     try:
-        wait_until(lambda: instances())
+        wait_for("Consul has it", lambda: instances())
         assert not instances(passing=True)
         client.agent.check.ttl_pass(f"service:{name}-host1-2001")
-        wait_until(lambda: instances(passing=True))
+        wait_for("Consul has it", lambda: instances(passing=True))
         assert instances(passing=True, tag="v2", consistency="consistent")[0]["Service"]["Meta"]["region"] == "us-east"
         assert [entry["Service"]["Port"] for entry in instances(consistency="stale", dc="dc1", filter="Service.Port == 2001")] == [2001]
         assert not instances(filter="Service.Port == 1")
     finally:
         client.agent.service.deregister(f"{name}-host1-2001")
-    wait_until(lambda: not instances())
+    wait_for("Consul has it", lambda: not instances())
 
 
 def test_a_blocking_query_answers_when_something_changes(client, name):
@@ -111,7 +105,7 @@ def test_a_prepared_query_is_executed_by_its_name(client, name):
     query = client.query.create({"Name": f"nearest-{name}", "Service": {"Service": name, "Failover": {"NearestN": 3}, "OnlyPassing": True}})
     plain = client.query.create(name, name=f"plain-{name}")
     try:
-        wait_until(lambda: client.query.execute(f"nearest-{name}")["Nodes"])
+        wait_for("Consul has it", lambda: client.query.execute(f"nearest-{name}")["Nodes"])
         assert client.query.execute(f"plain-{name}")["Nodes"][0]["Service"]["Port"] == 1
     finally:
         client.query.delete(query["ID"])
@@ -228,7 +222,7 @@ def test_a_token_is_renewed_in_its_file(guarded, tmp_path):
     client = Client(agents=[guarded.address], token_file=str(file))
     assert client.kv.put("renewed", "1")
     guarded.request("DELETE", f"/v1/acl/token/{tokens[0]['AccessorID']}")
-    wait_until(lambda: not _may_write(client))
+    wait_for("Consul has it", lambda: not _may_write(client))
     file.write_text(tokens[1]["SecretID"])
     assert client.kv.put("renewed", "2")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import errors
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
@@ -69,13 +70,6 @@ def folder(kv):
     kv.delete(name, recurse=True)
 
 
-def wait_until(condition, within=SEEN):
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
-
-
 def test_settings_follow_their_keys(api, kv, folder, caplog):
     kv.set_mapping(folder, {"database": {"host": "db1"}, "pool_size": "8", "hosts": '["a", "b"]', "pause": "1m30s"})
     changes, problems = queue.Queue(), queue.Queue()
@@ -116,7 +110,7 @@ def test_without_right_settings_there_is_none(api, kv, folder):
     with Config(Settings, folder, client=api, initial=initial) as config:
         assert config.current is initial
         kv.set(f"{folder}database", '{"host": "db", "port": 7}')
-        wait_until(lambda: config.current == Settings(Database("db", 7)))
+        wait_for("the change is seen", lambda: config.current == Settings(Database("db", 7)))
 
 
 def test_without_an_agent_there_are_the_initial_ones():
@@ -143,7 +137,7 @@ def test_readers_see_all_of_one_transaction(api, kv, folder):
         reader.start()
         for number in range(1, 101):
             kv.transaction([Operation.set(f"{folder}{name}", str(number)) for name in "ab"])
-        wait_until(lambda: config.current == Pair(100, 100))
+        wait_for("the change is seen", lambda: config.current == Pair(100, 100))
         done.set()
         reader.join()
     assert not torn
@@ -162,7 +156,7 @@ def test_a_child_follows_as_its_parent_does(api, kv, folder):
         time.sleep(0.2)
         kv.set(f"{folder}n", "2")
         assert os.waitpid(child, 0)[1] == 0
-        wait_until(lambda: config.current == {"n": 2})
+        wait_for("the change is seen", lambda: config.current == {"n": 2})
 
 
 def test_settings_outlive_an_agent_that_is_restarted_without_them(consul_agents):
@@ -173,14 +167,14 @@ def test_settings_outlive_an_agent_that_is_restarted_without_them(consul_agents)
     with Config({"n": int}, "app", client=api) as config:
         assert config.stale_since is None
         agent.stop()
-        wait_until(lambda: config.stale_since is not None)
+        wait_for("the change is seen", lambda: config.stale_since is not None)
         assert config.current == {"n": 1}
         # A -dev agent has forgotten everything.
         agent.start()
-        wait_until(lambda: config.problem is not None)
+        wait_for("the change is seen", lambda: config.problem is not None)
         assert config.current == {"n": 1}
         kv.set("app/n", "2")
-        wait_until(lambda: config.current == {"n": 2})
+        wait_for("the change is seen", lambda: config.current == {"n": 2})
         assert config.problem is config.stale_since is None
 
 
@@ -195,10 +189,10 @@ def test_a_key_and_a_prefix_are_watched(kv, folder):
         def keys_and_values(snapshot):
             return [(entry["key"], entry["value"]) for entry in snapshot.value]
 
-        wait_until(lambda: one.get().value and one.get().value["value"] == b"1")
-        wait_until(lambda: keys_and_values(all_keys.get()) == [(f"{folder}a", b"1"), (f"{folder}b", b"2")])
+        wait_for("the change is seen", lambda: one.get().value and one.get().value["value"] == b"1")
+        wait_for("the change is seen", lambda: keys_and_values(all_keys.get()) == [(f"{folder}a", b"1"), (f"{folder}b", b"2")])
         kv.delete(f"{folder}a")
-        wait_until(lambda: one.get().value is None)
+        wait_for("the change is seen", lambda: one.get().value is None)
         assert seen.get(timeout=SEEN).value is None
         assert seen.get(timeout=SEEN).value["key"] == f"{folder}a"
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import slowness, wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, Discovery
 
 from ..plugin.conftest import Build, Instance, debian, launch, pypi, usual_options
-from .watching import slowness, threads, wait_for
+from .watching import threads
 
 __all__ = ["debian", "pypi"]
 

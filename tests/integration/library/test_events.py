@@ -11,6 +11,7 @@ import time
 import uuid
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, BadRequestError, Events, NoAgentError, RequestError
 
@@ -58,10 +59,7 @@ def test_a_filter_that_is_no_expression_is_refused_by_consul(consul, name):
 def test_following_gives_each_event_once_whoever_fires_it(consul, name):
     events = Events(Api(agents=[consul.address]))
     events.fire(name, "before")
-    deadline = time.monotonic() + 30
-    while not events.list(name):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for("the event arrives", lambda: events.list(name))
     following = events.follow(name)
     assert following.poll(0) == []
     wanted = [str(number).encode() for number in range(60)]

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import signal
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import slowness, wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.election import Election
@@ -41,22 +41,6 @@ SECTIONS = int(os.environ.get("LOCK_SECTIONS", "300"))
 TTL = 10.0
 # The lease is nine tenths of it, so a longer pause loses what is held.
 LOCK_DELAY = 4.0
-
-
-def slowness() -> float:
-    """How many processes want each processor: a bound that holds on a machine with time to spare says nothing on a crowded one."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-def wait_for(what: str, look: Callable[[], Any], within: float = 20.0, every: float = 0.02) -> Any:
-    """The first true answer of *look*; fails with *what* when there is none in time."""
-    deadline = time.monotonic() + within * slowness()
-    while True:
-        with contextlib.suppress(OSError):
-            if found := look():
-                return found
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(every)
 
 
 class Field:

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Api,
@@ -38,19 +38,11 @@ def register(agent, name, port, **more):
     agent.put("/v1/agent/service/register", {"Name": name, "ID": f"{name}-{port}", "Port": port, **more})
 
 
-def until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
 def test_failover_to_another_datacenter_is_told(consul_agents):
     first = consul_agents(node="east", datacenter="east")
     second = consul_agents(node="west", datacenter="west")
     second.put(f"/v1/agent/join/127.0.0.1:{first.serf_wan_port}?wan=1")
-    until(lambda: set(first.get("/v1/catalog/datacenters")) == {"east", "west"})
+    wait_for("the catalog has it", lambda: set(first.get("/v1/catalog/datacenters")) == {"east", "west"})
     register(first, "shop", 1001)
     register(second, "shop", 2001)
     queries = Queries(Api(agents=[first.address]))
@@ -62,7 +54,7 @@ def test_failover_to_another_datacenter_is_told(consul_agents):
     assert [(one["datacenter"], one["node"], one["port"]) for one in found["instances"]] == [("east", "east", 1001)]
 
     first.put("/v1/agent/service/deregister/shop-1001")
-    found = until(lambda: (answer := queries.execute("shop", near="_agent", limit=1))["failovers"] and answer)
+    found = wait_for("the catalog has it", lambda: (answer := queries.execute("shop", near="_agent", limit=1))["failovers"] and answer)
     assert (found["datacenter"], found["failovers"]) == ("west", 1)
     assert [(one["datacenter"], one["node"], one["address"], one["port"]) for one in found["instances"]] == [
         ("west", "west", "127.0.0.1", 2001)
@@ -78,7 +70,7 @@ def test_failover_to_another_datacenter_is_told(consul_agents):
     assert [one["name"] for one in Queries(elsewhere.client, datacenter="east").list()] == ["shop", "shop-here"]
 
     second.put("/v1/agent/service/deregister/shop-2001")
-    nothing = until(lambda: not (answer := queries.execute("shop"))["instances"] and answer)
+    nothing = wait_for("the catalog has it", lambda: not (answer := queries.execute("shop"))["instances"] and answer)
     assert (nothing["datacenter"], nothing["failovers"]) == ("west", 1)
 
 
@@ -162,7 +154,7 @@ def test_the_callers_near_counts_before_that_of_the_query(queries, name, consul)
         consul.put("/v1/catalog/register", {"Node": node, "Address": "127.0.0.9", "Service": {"Service": name, "Port": 1}})
         coordinate = {"Vec": [position / 10, *[0.0] * 7], "Error": 0.1, "Adjustment": 0.0, "Height": 0.00001}
         consul.put("/v1/coordinate/update", {"Node": node, "Coord": coordinate})
-    until(lambda: {one["Node"] for one in consul.get("/v1/coordinate/nodes")} >= set(nodes))
+    wait_for("the catalog has it", lambda: {one["Node"] for one in consul.get("/v1/coordinate/nodes")} >= set(nodes))
     queries.create(name, name, near=nodes[2])
     for near, order in ((None, nodes[::-1]), (nodes[0], nodes), (nodes[2], nodes[::-1])):
         for _again in range(3):
@@ -185,7 +177,7 @@ def test_a_query_ends_with_its_session(queries, name, consul):
     queries.create(name, "web", session=session)
     assert queries.get(name)["session"] == session
     consul.put(f"/v1/session/destroy/{session}")
-    assert until(lambda: queries.get(name) is None)
+    assert wait_for("the catalog has it", lambda: queries.get(name) is None)
 
 
 def test_a_token_of_a_query_is_kept_out_of_sight(consul_agents, name):

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from polling import slowness
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import checks, heartbeat
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
@@ -34,11 +35,6 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.registra
 service = Service(sys.argv[2], id=sys.argv[2], port=8000, checks=checks.ttl(3), client=Api(agents=[sys.argv[1]]))
 {body}
 """
-
-
-def slowness():
-    """How many processes want each processor: a bound that holds on a machine with time to spare says nothing on a crowded one."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_for(look, within=WITHIN):

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, NotFoundError, ServerError, Sessions
 
@@ -65,10 +65,7 @@ def test_checks_of_the_node_and_of_services(sessions, name, consul):
     # Consul obeys this list, and does not show it.
     assert both["node_checks"] == ["serfHealth"]
     consul.put(f"/v1/agent/check/fail/{check['CheckID']}")
-    deadline = time.monotonic() + 30
-    while sessions.info(one["id"]) or sessions.info(both["id"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for("both sessions end", lambda: not (sessions.info(one["id"]) or sessions.info(both["id"])))
     assert sessions.info(none["id"]) == none
     with pytest.raises(ServerError, match="critical"):
         sessions.create(name, service_checks=[check["CheckID"]])

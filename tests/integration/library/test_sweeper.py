@@ -10,6 +10,7 @@ import time
 import uuid
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, ConsulError, Sweeper, sweeper
 
@@ -46,21 +47,16 @@ def register(agent, name, status="critical"):
     agent.put("/v1/agent/service/register", {"Name": name, "ID": f"{name}-1", "Port": 1, "Checks": checks})
 
 
-def until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
 def names(agent):
     return sorted(agent.get("/v1/catalog/services"))
 
 
 def listed(agent, *wanted):
     """Waits until the catalog has these checks."""
-    until(lambda: {f"check-{name}" for name in wanted} <= {check["CheckID"] for check in agent.get("/v1/health/state/any")})
+    wait_for(
+        "the catalog has it",
+        lambda: {f"check-{name}" for name in wanted} <= {check["CheckID"] for check in agent.get("/v1/health/state/any")},
+    )
 
 
 def test_what_is_critical_for_long_is_removed_through_its_agent(server, clock):
@@ -89,7 +85,7 @@ def test_what_is_critical_for_long_is_removed_through_its_agent(server, clock):
     assert (removed["id"], removed["removed"], removed["problem"]) == ("dead-1", True, "")
     # Gone at the agent, so that it can't come back.
     assert "dead-1" not in server.get("/v1/agent/services")
-    until(lambda: names(server) == ["alive", "bare", "consul", "warned"])
+    wait_for("the catalog has it", lambda: names(server) == ["alive", "bare", "consul", "warned"])
     assert sweep.sweep("1h", dry_run=False) == []
 
 
@@ -102,7 +98,7 @@ def test_what_was_passing_in_between_counts_anew(server, clock):
     for call in ("pass", "fail"):
         server.put(f"/v1/agent/check/{call}/check-flaps")
         status = "passing" if call == "pass" else "critical"
-        until(lambda status=status: server.get(f"/v1/health/state/{status}?filter=CheckID==%22check-flaps%22"))
+        wait_for("the catalog has it", lambda status=status: server.get(f"/v1/health/state/{status}?filter=CheckID==%22check-flaps%22"))
     assert strict.find(60) == []
     assert [one["id"] for one in lenient.find(60)] == ["flaps-1"]
     clock(61)
@@ -133,7 +129,7 @@ def test_maintenance_and_the_servers_own_service_are_left_alone(server, clock):
     assert [one["id"] for one in sweep.find(60)] == ["dead-1"]
     assert sweep.find(60, services=["t*", "alive"]) == []
     server.put("/v1/agent/maintenance?enable=true")
-    until(lambda: server.get("/v1/health/state/critical?filter=CheckID==%22_node_maintenance%22"))
+    wait_for("the catalog has it", lambda: server.get("/v1/health/state/critical?filter=CheckID==%22_node_maintenance%22"))
     assert sweep.find(60) == []
 
 
@@ -156,7 +152,7 @@ def test_a_living_node_needs_its_agent_and_a_failed_one_does_not(server, other, 
         register(other, name)
     register(other, "bare", None)
     listed(server, "first", "second")
-    until(lambda: "bare" in names(server))
+    wait_for("the catalog has it", lambda: "bare" in names(server))
     client = Api(agents=[server.address])
     sweep = Sweeper(client)
     sweep.find(60)
@@ -174,10 +170,10 @@ def test_a_living_node_needs_its_agent_and_a_failed_one_does_not(server, other, 
     (done,) = knowing.sweep(60, dry_run=False, services=["first"])
     assert (done["removed"], done["problem"]) == (True, "")
     assert "first-1" not in other.get("/v1/agent/services")
-    until(lambda: names(server) == ["bare", "consul", "second"])
+    wait_for("the catalog has it", lambda: names(server) == ["bare", "consul", "second"])
 
     other.process.kill()
-    until(lambda: server.get("/v1/health/state/critical?filter=CheckID==%22serfHealth%22"))
+    wait_for("the catalog has it", lambda: server.get("/v1/health/state/critical?filter=CheckID==%22serfHealth%22"))
     knowing.find(60)
     clock(61)
     done = knowing.sweep(60, dry_run=False, limit=2, fraction=1)
@@ -223,19 +219,19 @@ def test_a_token_sweeps_what_it_may_see_and_a_living_node_is_never_taken_for_ano
     assert "Permission denied" in refused["problem"]
     (done,) = writer.sweep(60, dry_run=False)
     assert (done["id"], done["by"], done["removed"]) == ("mine-1", "agent", True)
-    until(lambda: names(agent) == ["consul", "theirs"])
+    wait_for("the catalog has it", lambda: names(agent) == ["consul", "theirs"])
 
 
 @pytest.mark.parametrize("given", ["sweeper", "client"])
 def test_another_datacenter_is_swept_and_not_this_one(consul_agents, clock, given):
     here, there = consul_agents(node="east", datacenter="east"), consul_agents(node="west", datacenter="west")
     there.put(f"/v1/agent/join/127.0.0.1:{here.serf_wan_port}?wan=1")
-    until(lambda: len(here.get("/v1/catalog/datacenters")) == 2)
+    wait_for("the catalog has it", lambda: len(here.get("/v1/catalog/datacenters")) == 2)
     service = {"Service": "far", "ID": "far-1", "Port": 1}
     check = {"CheckID": "check-far", "Name": "far", "ServiceID": "far-1", "Status": "critical"}
     for agent in (here, there):
         agent.put("/v1/catalog/register", {"Node": "external", "Address": "10.0.0.1", "Service": service, "Check": check})
-    until(lambda: "far" in here.get("/v1/catalog/services?dc=west"))
+    wait_for("the catalog has it", lambda: "far" in here.get("/v1/catalog/services?dc=west"))
     client = Api(agents=[here.address], datacenter="west" if given == "client" else None)
     sweep = Sweeper(client, datacenter="west" if given == "sweeper" else None)
     sweep.find(60)

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from polling import slowness, wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.watch import MAX_CONNECTIONS, Snapshot, Watch, watch
 
-from .watching import Writer, connections, resident, slowness, wait_for
+from .watching import Writer, connections, resident
 
 MANY = 100
 

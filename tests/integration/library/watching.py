@@ -10,31 +10,10 @@ import http.client
 import json
 import os
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
 T = TypeVar("T")
-
-
-def slowness() -> float:
-    """How many processes want each processor: a bound says nothing on a machine that is crowded."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-def wait_for(what: str, look: Callable[[], T | None], within: float = 20.0, every: float = 0.002) -> T:
-    """The first true answer of `look`; fails with `what` when there is none in time, which is longer on a crowded machine."""
-    within *= slowness()
-    deadline = time.monotonic() + within
-    while True:
-        if found := look():
-            return found
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within:g} s: {what}")
-        time.sleep(every)
 
 
 def connections(port: int) -> int:

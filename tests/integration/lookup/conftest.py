@@ -7,10 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import plays
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,18 +50,8 @@ class Run:
 
 def run_tool(tool: str, *arguments: str, cwd: Path = ROOT, **environment: str) -> Run:
     """Runs one of Ansible's commands, from the same environment as the tests, without any of the caller's variables of Consul."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-    environ |= {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"} | environment
     started = time.monotonic()
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name(tool)), *arguments],
-        cwd=cwd,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = plays.run(tool, *arguments, folder=cwd, own={"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", **environment})
     return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
 
@@ -156,22 +145,3 @@ def dead() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., Any]:
-    """Calls a function until its result is true, for at most some seconds, and gives that result."""
-
-    def wait(condition: Callable[[], Any], seconds: float = 20) -> Any:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                result = condition()
-            except OSError:
-                result = None
-            if result:
-                return result
-            assert time.monotonic() < deadline, "it did not become true in time"
-            time.sleep(0.05)
-
-    return wait

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import pytest
+from polling import wait_for
 
 
 @pytest.fixture(scope="module")
-def datacenters(start_agent, until):
+def datacenters(start_agent):
     """The agents of dc1 and dc2, with what the examples name."""
     first = start_agent({}, node="server1")
     second = start_agent({"retry_join_wan": [f"127.0.0.1:{first.serf_wan_port}"]}, node="server2", datacenter="dc2")
@@ -24,7 +25,7 @@ def datacenters(start_agent, until):
     second.put("/v1/agent/service/register", {"Name": "web-shop", "Tags": ["b", "a"]})
     first.put("/v1/kv/app/database%20url", b"postgres://db/app")
     second.put("/v1/kv/app/limits", b'{"requests": 7}')
-    until(lambda: len(first.get("/v1/health/service/consul-demo-server?dc=dc2&passing=1")) == 2)
+    wait_for("both instances", lambda: len(first.get("/v1/health/service/consul-demo-server?dc=dc2&passing=1")) == 2)
     return first, second
 
 

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
+from polling import wait_for
 
+import plays
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import Api, ConfigEntries
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.config_entries import canonical
 
@@ -315,14 +313,7 @@ def test_a_private_key_is_not_shown(ensure, module, tmp_path):
       ignore_errors: true
 """
     (tmp_path / "play.yml").write_text(play)
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "-vvv", "--diff", str(tmp_path / "play.yml")],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = plays.run("ansible-playbook", "-vvv", "--diff", "play.yml", folder=tmp_path, own={})
     assert "did not answer" in done.stdout or "127.0.0.1:1" in done.stdout, done.stdout
     assert not [line for line in key.splitlines()[1:-1] if line in done.stdout + done.stderr]
     ensure("consul_config_entry", **given, state="absent")
@@ -350,7 +341,7 @@ def test_a_private_key_is_not_shown(ensure, module, tmp_path):
         ({"kind": "service-defaults", "name": "x", "definition": {"mode": "a", "Mode": "b"}}, "has one field twice, mode and Mode"),
         ({"kind": "service-defaults", "name": "x", "definition": {"Name": "y"}}, "definition: its Name is another than name"),
         ({"kind": "service-resolver", "name": "x", "definition": {"connect_timeout": "soon"}}, "service-resolver x: 400 "),
-        ({"entries": [{"kind": "mesh"}, {"name": "x"}]}, "entries 2: entry: has no kind"),
+        ({"entries": [{"kind": "mesh"}, {"name": "x"}]}, "entries[1]: entry: has no kind"),
         ({"entries": [*http("x"), *http("x")]}, "entries: service-defaults x is given twice"),
         ({"entries": http("x"), "kind": "mesh"}, "mutually exclusive"),
         ({}, "one of the following is required: kind, entries"),
@@ -388,21 +379,14 @@ def test_without_permission(fails, datacenters):
     assert "The token needs that permission" in message
 
 
-def _until(condition):
-    deadline = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError):
-            if condition():
-                return
-        assert time.monotonic() < deadline, "dc2 does not know what was made in dc1"
-        time.sleep(0.05)
-
-
 def test_without_permission_to_ask_for_the_primary_datacenter(module, datacenters):
     datacenters.dc1.put("/v1/acl/policy", {"Name": "entry-writer", "Rules": 'service "entry-w" { policy = "write" }'})
     token = datacenters.dc1.put("/v1/acl/token", {"Policies": [{"Name": "entry-writer"}]})["SecretID"]
     assert module("consul_config_entry", entries=http("entry-w"), token=token)["changed"]
-    _until(lambda: datacenters.dc2.get("/v1/acl/token/self", token) and datacenters.dc2.get("/v1/config/service-defaults/entry-w", token))
+    wait_for(
+        "dc2 knows what was made in dc1",
+        lambda: datacenters.dc2.get("/v1/acl/token/self", token) and datacenters.dc2.get("/v1/config/service-defaults/entry-w", token),
+    )
     wanted = [http("entry-w")[0] | {"protocol": "grpc"}]
     refused = module("consul_config_entry", entries=wanted, timeout=4, **{**datacenters.options(datacenters.dc2), "token": token})
     assert "In a secondary datacenter no index fits" in refused["msg"]

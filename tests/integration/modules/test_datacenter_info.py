@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from polling import wait_for
 
 UNKNOWN = "00000000-0000-0000-0000-000000000007"
 
@@ -45,10 +44,7 @@ def test_one_that_is_gone(keeps, module, fails, consul_agents):
     def of_far():
         return {one["name"]: one for one in module("consul_datacenter_info", **options)["datacenters"]}.get("dc2")
 
-    deadline = time.monotonic() + 60
-    while not (of_far() or {}).get("leader"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for("dc2 has a leader", lambda: (of_far() or {}).get("leader"), every=0.1)
     far.process.kill()
     far.process.wait()
     gone = of_far()

@@ -92,13 +92,13 @@ def test_the_primary_datacenter_counts(ensure, datacenters):
     [
         (allow("", "x"), "source: '' is no name"),
         (allow("a", "x", permissions=[{"action": "allow"}]), "action: a to x needs an action or permissions, and one of them only"),
-        ({"intentions": [allow("a", "x"), allow("a", "x")]}, "intentions 2: a to x is given twice"),
-        ({"intentions": [{"destination": "x"}]}, "intentions 1: source: None is no name"),
+        ({"intentions": [allow("a", "x"), allow("a", "x")]}, "intentions[1]: a to x is given twice"),
+        ({"intentions": [{"destination": "x"}]}, "intentions[0]: source: None is no name"),
         (
             {"intentions": [allow("a", "x", meta={"a": "1"}), allow("b", "x", meta={"a": "2"})]},
-            "intentions 2: meta: is another than before",
+            "intentions[1]: meta: is another than before",
         ),
-        ({"intentions": [{"source": "a", "destination": "x"}]}, "intentions 1: action: a to x needs an action or permissions"),
+        ({"intentions": [{"source": "a", "destination": "x"}]}, "intentions[0]: action: a to x needs an action or permissions"),
         (allow("a", "x", action=None, permissions=[{"action": "maybe"}]), "Action"),
         (allow("a", "x", action=None, permissions=[{"action": "allow", "https": {}}]), "Consul knows no field"),
         ({"source": "a", "destination": "x", "state": "absent", "purge": True}, "purge: removes what the task does not list"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.keyring import fingerprint, new_key
 
@@ -28,15 +28,11 @@ def gossip(consul_agents):
     client = consul_agents({**join, "bootstrap": False}, node="client", persistent=True)
     far = consul_agents({"encrypt": key, "retry_join_wan": [f"127.0.0.1:{server.serf_wan_port}"]}, node="far", datacenter="dc2")
     joined = [("dc1", False, 2), ("dc1", True, 2), ("dc2", False, 1)]
-    until(lambda: sorted((ring["Datacenter"], ring["WAN"], ring["NumNodes"]) for ring in server.get("/v1/operator/keyring")) == joined)
+    wait_for(
+        "all agents know each other",
+        lambda: sorted((ring["Datacenter"], ring["WAN"], ring["NumNodes"]) for ring in server.get("/v1/operator/keyring")) == joined,
+    )
     return [server, client, far], key, {"agents": [client.address], "token": None}
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def held(agents):
@@ -59,7 +55,10 @@ def test_a_rotation(ensure, keeps, module, fails, gossip):
     for key in (old, new):
         assert key not in json.dumps(done | {"invocation": None})
     # All agents still hear each other.
-    until(lambda: {one["Status"] for pool in ("", "?wan=1") for one in agents[0].get(f"/v1/agent/members{pool}")} == {1})
+    wait_for(
+        "all agents know each other",
+        lambda: {one["Status"] for pool in ("", "?wan=1") for one in agents[0].get(f"/v1/agent/members{pool}")} == {1},
+    )
 
     # In steps, and an old one is refused while it is in use.
     ensure("consul_keyring", keys=[old], **options)

@@ -11,14 +11,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 import yaml
+from polling import wait_for
 
+import plays
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.layouts import LOCK_FLAGS
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.lock import Lock
@@ -30,13 +31,6 @@ UNKNOWN = "00000000-0000-0000-0000-000000000000"
 def entry(agent, key):
     (found,) = agent.get(f"/v1/kv/{key}")
     return {**found, "Value": base64.b64decode(found["Value"] or "").decode()}
-
-
-def wait_for(what, look, within=60.0):
-    deadline = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -270,10 +264,7 @@ def play(consul, tmp_path):
         playbook = tmp_path / f"{run}.yml"
         playbook.write_text(PLAY.format(run=run, seconds=seconds, file=tmp_path / "sections"))
         assert yaml.safe_load(playbook.read_text())
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "ANSIBLE_"))}
-        environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
-        environ |= {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "CONSUL_HTTP_ADDR": consul.address}
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), str(playbook)]
+        command, environ = [plays.program("ansible-playbook"), str(playbook)], plays.environment({"CONSUL_HTTP_ADDR": consul.address})
         with (tmp_path / f"{run}.log").open("wb") as log:
             processes.append(subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log, start_new_session=True))
         return processes[-1]

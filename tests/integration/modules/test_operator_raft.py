@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoAgentError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.operator import Operator
@@ -39,22 +39,12 @@ def servers(consul_agents):
 
     with ThreadPoolExecutor(3) as threads:
         agents = list(threads.map(start, (1, 2, 3)))
-    until(lambda: [one["Voter"] for one in agents[0].get("/v1/operator/raft/configuration")["Servers"]] == [True] * 3)
+    wait_for(
+        "the servers agree", lambda: [one["Voter"] for one in agents[0].get("/v1/operator/raft/configuration")["Servers"]] == [True] * 3
+    )
     # Autopilot's own opinion is what the module asks.
-    until(lambda: agents[0].get("/v1/operator/autopilot/health")["FailureTolerance"] == 1)
+    wait_for("the servers agree", lambda: agents[0].get("/v1/operator/autopilot/health")["FailureTolerance"] == 1)
     return agents, {"agents": [agent.address for agent in agents], "token": None}
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_leadership_and_peers(ensure, keeps, module, fails, servers):
@@ -82,8 +72,13 @@ def test_leadership_and_peers(ensure, keeps, module, fails, servers):
     keeps("consul_operator_raft", absent_peers=["server9"], **options)
     agents[2].process.kill()
     agents[2].process.wait()
-    until(lambda: next(one for one in agents[0].get("/v1/agent/members") if one["Name"] == "server3")["Status"] == 4)
-    until(lambda: "failed" in [one["serf_status"] for one in module("consul_operator_raft", **options)["health"]["servers"]])
+    wait_for(
+        "the servers agree", lambda: next(one for one in agents[0].get("/v1/agent/members") if one["Name"] == "server3")["Status"] == 4
+    )
+    wait_for(
+        "the servers agree",
+        lambda: "failed" in [one["serf_status"] for one in module("consul_operator_raft", **options)["health"]["servers"]],
+    )
     done = ensure("consul_operator_raft", absent_peers=[third], **options)
     assert [one["node"] for one in done["servers"]] == ["server1", "server2"]
     # Two of two are needed from now on, and both are there.

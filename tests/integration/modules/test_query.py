@@ -155,7 +155,7 @@ def test_one_that_the_token_may_not_see(module, datacenters, capfd):
         ({"id": "x", "service": "a"}, "id: 'x' is no id"),
         ({"id": str(uuid.UUID(int=0)), "name": "a", "service": "a"}, "id: there is no prepared query"),
         ({"queries": [{"name": "a", "service": "a"}, {"name": "a", "service": "a"}]}, "queries: a is given twice"),
-        ({"queries": [{"name": "a"}]}, "queries 1: service"),
+        ({"queries": [{"name": "a"}]}, "queries[0]: service"),
         ({"queries": [{"service": "a"}]}, "one of the following is required: name, id found in queries"),
         ({}, "one of the following is required: name, id, queries"),
     ],

@@ -2,34 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No secret stands in what `ansible-playbook -vvv` prints, whatever becomes of a task."""
+"""No secret stands in what modules return and log, nor in what `ansible-playbook -vvv` prints, whatever becomes of a task."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import uuid
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+import plays
+from modules import LEAST, run_and_log
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
-# A value for each type of option that a module requires.
-VALUES: dict[str, Any] = {
-    "str": "secrets",
-    "path": "/nowhere/secrets",
-    "list": ["secrets"],
-    "dict": {"a": "b"},
-    "int": 1,
-    "float": 1,
-    "bool": False,
-}
 
 
 @pytest.fixture
@@ -40,28 +30,19 @@ def play(tmp_path, datacenters):
     a playbook where a task fails.
     """
 
-    def run(calls: list[tuple[str, dict[str, Any]]], check: bool, **secrets: str) -> str:
+    def run(calls: list[tuple[str, dict[str, Any]]], **secrets: str) -> str:
         hosts = {f"{index}-{name}": {"module": f"uwsgi.consul.{name}", "options": options} for index, (name, options) in enumerate(calls)}
         everywhere = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         task = {"name": "Each", "action": "{{ module }}", "args": "{{ options }}"}
         for file, content in {
             "hosts.json": {"all": {"hosts": hosts, "vars": everywhere}},
             "variables.json": secrets,
-            "secrets.yml": [{"hosts": "all", "gather_facts": False, "ignore_errors": True, "check_mode": check, "tasks": [task]}],
+            "secrets.yml": [{"hosts": "all", "gather_facts": False, "ignore_errors": True, "tasks": [task]}],
         }.items():
             (tmp_path / file).write_text(json.dumps(content))
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("CONSUL_", "ANSIBLE_"))}
-        own = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"}
-        command = ["-vvv", "--diff", "--forks", str(os.cpu_count() or 2), "-i", "hosts.json", "-e", "@variables.json", "secrets.yml"]
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), *command],
-            cwd=tmp_path,
-            env={**inherited, **own, **datacenters.environment()},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        options = ["-vvv", "--diff", "--forks", str(os.cpu_count() or 2), "-i", "hosts.json", "-e", "@variables.json", "secrets.yml"]
+        own = {"ANSIBLE_PIPELINING": "1", **datacenters.environment()}
+        done = plays.run("ansible-playbook", *options, folder=tmp_path, own=own, timeout=600)
         printed = done.stdout + done.stderr
         assert done.returncode == 0, printed[-6000:]
         # Each was run, and showed its options.
@@ -71,24 +52,22 @@ def play(tmp_path, datacenters):
     return run
 
 
-def minimal(name: str) -> dict[str, Any]:
-    """The options that the module requires."""
-    documentation = yaml.safe_load(import_module(f"ansible_collections.uwsgi.consul.plugins.modules.{name}").DOCUMENTATION)
-    required = {option: said for option, said in documentation.get("options", {}).items() if said.get("required")}
-    return {option: said["choices"][0] if "choices" in said else VALUES[said.get("type", "str")] for option, said in required.items()}
-
-
-def test_no_module_shows_the_token_that_it_asks_with(play, datacenters):
-    """Each once, in check mode, whether it succeeds or fails; every third one has the token from the environment."""
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_shows_the_token_that_it_asks_with(name, datacenters, monkeypatch, tmp_path):
+    """In check mode, whether it succeeds or fails. The result has the options, which Ansible prints at -vvv."""
+    monkeypatch.chdir(tmp_path)
+    connection = datacenters.options()
     wrong = str(uuid.uuid4())
-    tokens = ({"token": "{{ good }}"}, {"token": "{{ wrong }}"}, {})
-    calls = [(name, {**minimal(name), **tokens[index % len(tokens)]}) for index, name in enumerate(MODULES)]
-    printed = play(calls, True, good=datacenters.token, wrong=wrong)
-    for token in (datacenters.token, wrong):
-        assert token not in printed, lines_with(token, printed)
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", connection["token"])
+    for options in (connection, {**connection, "token": wrong}, {**connection, "token": None}):
+        result, log = run_and_log(name, check=True, **options, **LEAST.get(name, {}))
+        assert result["invocation"]["module_args"]["agents"] == connection["agents"]
+        assert log
+        assert not any(token in f"{result}{log}" for token in (datacenters.token, wrong))
 
 
-def test_no_acl_module_shows_a_secret(play, module, datacenters, tmp_path):
+def test_no_acl_module_shows_a_secret(module, datacenters, tmp_path):
+    """Whatever it does with one."""
     module("consul_acl_policy", name="acl-powerless")
     weak = module("consul_acl_token", description="acl powerless", policies=["acl-powerless"], return_secret=True)["token"]["secret_id"]
     given, other = str(uuid.uuid4()), str(uuid.uuid4())
@@ -98,23 +77,39 @@ def test_no_acl_module_shows_a_secret(play, module, datacenters, tmp_path):
     calls: list[tuple[str, dict[str, Any]]] = [
         ("consul_acl_token", {"description": "secrets new", "secret_file": str(new)}),
         ("consul_acl_token", {"description": "secrets old", "return_secret": True, "policies": ["global-management"]}),
-        ("consul_acl_token", {"description": "secrets given", "secret_id": "{{ given }}", "return_secret": True}),
-        ("consul_acl_token", {"description": "secrets refused", "secret_id": "{{ other }}", "policies": ["secrets-none"]}),
-        ("consul_acl_token", {"description": "secrets weak", "secret_id": "{{ other }}", "token": "{{ weak }}"}),
+        ("consul_acl_token", {"description": "secrets given", "secret_id": given, "return_secret": True}),
+        ("consul_acl_token", {"description": "secrets refused", "secret_id": other, "policies": ["secrets-none"]}),
+        ("consul_acl_token", {"description": "secrets weak", "secret_id": other, "token": weak}),
         ("consul_acl_token_info", {}),
-        ("consul_acl_bootstrap", {"bootstrap_secret": "{{ other }}"}),
+        ("consul_acl_bootstrap", {"bootstrap_secret": other}),
         ("consul_acl_bootstrap", {"secret_file": str(old)}),
-        ("consul_agent_token", {"agent_recovery": "{{ other }}"}),
-        ("consul_acl_auth_method", {"name": "secrets", "type": "jwt", "secret_config": {"OIDCClientSecret": "{{ other }}"}}),
+        ("consul_agent_token", {"agent_recovery": other}),
+        ("consul_acl_auth_method", {"name": "secrets", "type": "jwt", "secret_config": {"OIDCClientSecret": other}}),
     ]
     try:
-        printed = play(calls, False, given=given, other=other, weak=weak)
+        said = "\n".join(str(run_and_log(name, **{**datacenters.options(), **options})) for name, options in calls)
     finally:
         datacenters.dc1.put("/v1/agent/token/agent_recovery", {"Token": ""})
     made = {one["Description"]: one["SecretID"] for one in datacenters.dc1.get("/v1/acl/tokens")}
     assert new.read_text().strip() == made["secrets new"]
     assert (made["secrets given"], made["secrets old"]) == (given, known)
     for secret in {given, other, weak, datacenters.token, *made.values()} - {"anonymous"}:
+        assert secret not in said, lines_with(secret, said)
+
+
+def test_ansible_shows_no_secret(play, datacenters, tmp_path):
+    """What Ansible itself does with results and options: of a module that makes a secret, is given one, and fails."""
+    given, other, new = str(uuid.uuid4()), str(uuid.uuid4()), tmp_path / "new.token"
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("consul_acl_token", {"description": "played new", "secret_file": str(new)}),
+        ("consul_acl_token", {"description": "played given", "secret_id": "{{ given }}", "return_secret": True}),
+        ("consul_acl_auth_method", {"name": "played", "type": "jwt", "secret_config": {"OIDCClientSecret": "{{ other }}"}}),
+        ("consul_acl_token_info", {"token": "{{ other }}"}),
+    ]
+    printed = play(calls, given=given, other=other)
+    made = {one["Description"]: one["SecretID"] for one in datacenters.dc1.get("/v1/acl/tokens")}
+    assert (made["played new"], made["played given"]) == (new.read_text().strip(), given)
+    for secret in (given, other, datacenters.token, made["played new"]):
         assert secret not in printed, lines_with(secret, printed)
 
 

@@ -270,8 +270,8 @@ def test_without_an_agent_in_the_catalog(module, ensure, keeps, fails, agent):
         ({"name": "x", "node_address": "192.0.2.1"}, "missing parameter(s) required by 'node_address': node"),
         ({"name": "x", "node_meta": {"a": "b"}}, "missing parameter(s) required by 'node_meta': node"),
         ({"name": "a\nb"}, "name: 'a\\nb' is no name"),
-        ({"name": "x", "services": []}, "services: stands beside name"),
-        ({"services": [{"name": "a"}, {"name": "b", "id": "a"}]}, "services: two of them have the id 'a'"),
+        ({"name": "x", "services": []}, "mutually exclusive: name|services"),
+        ({"services": [{"name": "a"}, {"name": "b", "id": "a"}]}, "services[1]: id: 'a' is given twice"),
         ({"services": [{"name": "a"}, {"port": 1}]}, "services[1]: name: is missing"),
         ({"name": "x", "port": 0}, "port: 0 is no whole number from 1 to 65535"),
         ({"name": "x", "address": "0.0.0.0"}, "address: 0.0.0.0 is where a server listens"),  # noqa: S104

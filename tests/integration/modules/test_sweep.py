@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
+from polling import wait_for
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def sweep(consul_agents, tmp_path, module):
         seen["checks"] = [[node, check, since - seconds, index] for node, check, since, index in seen["checks"]]
         state.write_text(json.dumps(seen))
 
-    _until(lambda: _is_critical(agent, "local"))
+    wait_for("the catalog has it", lambda: _is_critical(agent, "local"))
     return agent, options, age
 
 
@@ -69,9 +69,9 @@ def test_one_whose_agent_is_not_known_stays(datacenters, consul_agents, module, 
     join = {"server": True, "bootstrap": False, "retry_join": [f"127.0.0.1:{server.serf_lan_port}"]}
     other = consul_agents(join, node="other", persistent=True)
     other.put("/v1/agent/service/register", {"Name": "far", "Check": {"TTL": "1h"}})
-    _until(lambda: _is_critical(server, "far"))
+    wait_for("the catalog has it", lambda: _is_critical(server, "far"))
     options = {"agents": [server.address], "token": None, "threshold": "1s", "state_file": str(tmp_path / "s"), "strict": False}
-    _until(lambda: module("consul_sweep", **options, state="reported")["found"])
+    wait_for("the catalog has it", lambda: module("consul_sweep", **options, state="reported")["found"])
     found = keeps("consul_sweep", **options)["found"]
     assert [(one["id"], one["removed"]) for one in found] == [("far", False)]
     assert "its node is alive, and its agent" in found[0]["problem"]
@@ -103,7 +103,7 @@ def test_services_and_nodes_are_found(module, keeps, fails, datacenters, consul_
     def ids(**options):
         return [one["id"] for one in keeps("consul_service_info", name="info-web", **options)["instances"]]
 
-    _until(lambda: ids() == ["info-1", "info-2"])
+    wait_for("the catalog has it", lambda: ids() == ["info-1", "info-2"])
     assert ids(status="passing") == ["info-1"]
     assert ids(tags=["v2"]) == ["info-2"]
     assert ids(filter="Service.Port == 8002") == ["info-2"]
@@ -131,14 +131,6 @@ def test_services_and_nodes_are_found(module, keeps, fails, datacenters, consul_
     assert "can't filter its services" in fails("consul_service_info", filter='ServiceName == "x"', **old)
     assert keeps("consul_node_info", filter='Node == "node1"', **old)["nodes"][0]["status"] == "passing"
     assert keeps("consul_node_info", name="none", **old)["nodes"] == []
-
-
-def _until(condition):
-    """The catalog has what an agent registered a moment later."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _is_critical(agent, service_id):

@@ -16,12 +16,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
+from polling import slowness, wait_for
 
 from ports import free_port
 
@@ -60,33 +61,6 @@ class Agent(Protocol):
     def start(self) -> Any: ...
 
     def stop(self) -> None: ...
-
-
-def slowness() -> float:
-    """How many processes want each processor: a bound that holds on a machine with time to spare says nothing on a crowded one."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-def wait_for(what: str, look: Callable[[], T | None], within: float = 10.0, every: float = 0.02) -> T:
-    """The first true answer of `look`; fails with `what` when there is none in time, which is longer on a crowded machine."""
-    within *= slowness()
-    deadline = time.monotonic() + within
-    while True:
-        if found := look():
-            return found
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within:g} s: {what}", pytrace=True)
-        time.sleep(every)
-
-
-def holds(look: Callable[[], bool], during: float, every: float = 0.02) -> bool:
-    """Whether `look` is true all the time."""
-    deadline = time.monotonic() + during
-    while time.monotonic() < deadline:
-        if not look():
-            return False
-        time.sleep(every)
-    return True
 
 
 def alive(pid: int) -> bool:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import holds, wait_for
 
 from ports import free_port
 
 from ..conftest import ConsulAgent
-from .conftest import Agent, Build, Instance, Start, entry, holds, note, state, wait_for, wait_state
+from .conftest import Agent, Build, Instance, Start, entry, note, state, wait_state
 
 Agents = Callable[..., Agent]
 

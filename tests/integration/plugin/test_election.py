@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import holds, slowness, wait_for
 
 from ports import free_port
 
 from ..conftest import ConsulAgent
-from .conftest import Agent, Build, Instance, Options, Start, alive, holds, ini, slowness, usual_options, wait_for
+from .conftest import Agent, Build, Instance, Options, Start, alive, ini, usual_options
 
 Agents = Callable[..., ConsulAgent]
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import signal
 
+from polling import slowness, wait_for
+
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.election import Election
 
-from .conftest import Agent, Build, Start, slowness, wait_for
+from .conftest import Agent, Build, Start
 
 
 def test_an_instance_and_a_program_take_turns(consul: Agent, debian: Build, start: Start, name: str) -> None:

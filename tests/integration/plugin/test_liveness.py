@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from polling import holds, wait_for
 
-from .conftest import Agent, Build, Options, Start, Watch, alive, entry, holds, note, state, wait_for, wait_state
+from .conftest import Agent, Build, Options, Start, Watch, alive, entry, note, state, wait_state
 
 
 def test_all_workers_killed(consul: Agent, build: Build, start: Start, name: str) -> None:

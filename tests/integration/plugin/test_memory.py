@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from polling import wait_for
 
-from .conftest import SOURCES, Agent, Build, Instance, Options, Start, note, wait_for, wait_state
+from .conftest import SOURCES, Agent, Build, Instance, Options, Start, note, wait_state
 from .rpc import call, rpc_options
 
 PATIENCE = 60.0

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import holds, slowness, wait_for
 
 from ports import free_port
 
-from .conftest import Agent, Build, Options, Start, entry, holds, ini, note, slowness, state, usual_options, wait_for, wait_state
+from .conftest import Agent, Build, Options, Start, entry, ini, note, state, usual_options, wait_state
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["prefork", "lazy"])

@@ -8,8 +8,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from polling import wait_for
 
-from .conftest import Agent, Build, Instance, Options, Start, Watch, alive, entry, ini, note, state, usual_options, wait_for, wait_state
+from .conftest import Agent, Build, Instance, Options, Start, Watch, alive, entry, ini, note, state, usual_options, wait_state
 
 How = Callable[[Instance], Callable[[Instance], None]]
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import slowness, wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.services import instance as library_instance
 from ports import free_port
 
 from ..conftest import ConsulAgent
-from .conftest import Agent, Build, Start, note, slowness, state, wait_for, wait_state
+from .conftest import Agent, Build, Start, note, state, wait_state
 from .rpc import agent, begin, call, rpc_options
 
 TOO_LONG = "is longer than 65535 bytes, the most that an RPC argument can have"

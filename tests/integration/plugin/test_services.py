@@ -8,10 +8,11 @@ import signal
 from typing import Any
 
 import pytest
+from polling import wait_for
 
 from ports import free_port
 
-from .conftest import Agent, Build, Options, Start, entry, state, wait_for, wait_state
+from .conftest import Agent, Build, Options, Start, entry, state, wait_state
 from .test_consul_faults import recorder
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import holds, slowness, wait_for
 
 from .conftest import (
     Agent,
@@ -21,12 +22,9 @@ from .conftest import (
     Options,
     Start,
     Watch,
-    holds,
     ini,
-    slowness,
     state,
     usual_options,
-    wait_for,
     wait_state,
 )
 

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import holds, slowness, wait_for
 
 from ports import free_port
 
-from .conftest import Agent, Build, Instance, Options, Start, alive, holds, slowness, state, wait_for, wait_state
+from .conftest import Agent, Build, Instance, Options, Start, alive, state, wait_state
 from .test_consul_faults import lines, paths, recorder
 
 Agents = Callable[..., Agent]

@@ -7,16 +7,16 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 
+import documented
 import pytest
 import yaml
 
-PLUGINS = "ansible_collections.uwsgi.consul.plugins"
+from ansible_collections.uwsgi.consul.plugins.module_utils._connection import ConnectionOptions
+
 PAGE = (Path(__file__).parents[3] / "docs/migrating.md").read_text()
 PEER = yaml.safe_load(Path(__file__).with_name("community_general.yml").read_text())
-FRAGMENTS = ("connection", "token", "tls")
 
 SECTIONS: dict[str, str] = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S))
 CASES = [*(("modules", name, name) for name in PEER["modules"]), *(("lookup", name, f"{name} lookup") for name in PEER["lookup"])]
@@ -36,13 +36,11 @@ def flat(options, prefix=""):
 
 
 def options(kind, name):
-    documentation = yaml.safe_load(import_module(f"{PLUGINS}.{kind}.{name}").DOCUMENTATION)
-    return flat(documentation["options"]) | connection()
+    return flat(documented.options(kind, name))
 
 
 def connection():
-    fragments = (import_module(f"{PLUGINS}.doc_fragments.{group}").ModuleDocFragment.DOCUMENTATION for group in FRAGMENTS)
-    return {name for fragment in fragments for name in yaml.safe_load(fragment)["options"]}
+    return set(ConnectionOptions.ARGUMENT_SPEC)
 
 
 def test_there_is_a_section_for_each_of_theirs_and_for_nothing_else():

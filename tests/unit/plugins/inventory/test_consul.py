@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from email.message import Message
-from importlib import import_module
 from pathlib import Path
 
+import documented
 import pytest
 import yaml
 from ansible import constants
@@ -72,14 +72,7 @@ TWO = {**ONE, "dc2": [node("web2", "10.2.0.1", Meta={"rack": "r-1"})]}
 
 def load():
     """The plugin with its documented options, without Ansible's loader."""
-    documentation = yaml.safe_load(consul.DOCUMENTATION)
-    options = documentation["options"]
-    for fragment in documentation["extends_documentation_fragment"]:
-        namespace, _collection, group, *variation = fragment.split(".")
-        package = "ansible.plugins" if namespace == "ansible" else "ansible_collections.uwsgi.consul.plugins"
-        documented = import_module(f"{package}.doc_fragments.{group}").ModuleDocFragment
-        for option, parts in yaml.safe_load(documented.PLUGINS if variation else documented.DOCUMENTATION)["options"].items():
-            options[option] = parts | options.get(option, {})
+    options = documented.options("inventory", "consul")
     constants.config.initialize_plugin_configuration_definitions("inventory", "uwsgi.consul.consul", options)
     plugin = consul.InventoryModule()
     plugin._load_name = plugin.ansible_name = "uwsgi.consul.consul"
@@ -114,7 +107,7 @@ def parse(monkeypatch, tmp_path):
 
 def test_examples_and_guide_name_options_that_there_are():
     guide = (Path(__file__).parents[4] / "docs/guide/ansible-inventory.md").read_text()
-    blocks = consul.EXAMPLES.split("---\n") + re.findall(r"```(?:ini|yaml\n# file: \S+)\n(.*?)```", guide, re.DOTALL)
+    blocks = consul.EXAMPLES.split("---\n") + re.findall(r"```(?:ini|yaml)\n(.*?)```", guide, re.DOTALL)
     table = guide.partition("## What you want")[2].partition("##")[0]
     cells = [cell for row in table.splitlines() for cell in re.findall(r"`([a-z_]+: [^`]+)`", row)]
     assert len(blocks) > 6

@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote
 
+import documented
 import pytest
-import yaml
 from ansible import constants
 from ansible.errors import AnsibleError, AnsibleLookupError
 
@@ -47,14 +47,7 @@ class Client:
 def load(name):
     """The lookup, with its documented options, without Ansible's loader."""
     module = import_module(f"{PLUGINS}.lookup.{name}")
-    documentation = yaml.safe_load(module.DOCUMENTATION)
-    options = documentation["options"]
-    for fragment in documentation["extends_documentation_fragment"]:
-        _namespace, _collection, group, *variation = fragment.split(".")
-        text = getattr(import_module(f"{PLUGINS}.doc_fragments.{group}").ModuleDocFragment, "PLUGINS" if variation else "DOCUMENTATION")
-        for option, parts in yaml.safe_load(text)["options"].items():
-            options[option] = options.get(option, {}) | parts
-    constants.config.initialize_plugin_configuration_definitions("lookup", name, options)
+    constants.config.initialize_plugin_configuration_definitions("lookup", name, documented.options("lookup", name))
     plugin = module.LookupModule()
     plugin._load_name = name
     return plugin
@@ -291,7 +284,7 @@ def test_terms_that_are_no_names(run, name, term):
 @pytest.mark.parametrize("name", sorted(path.stem for path in LOOKUPS.glob("consul_*.py")))
 def test_documentation(name):
     """All lookups have the same ways to Consul."""
-    documentation = yaml.safe_load(import_module(f"{PLUGINS}.lookup.{name}").DOCUMENTATION)
+    documentation = documented.documentation("lookup", name)
     groups = [f"uwsgi.consul.{group}" for group in ("connection", "token", "tls")]
     assert documentation["name"] == name
     fragments = set(documentation["extends_documentation_fragment"])

@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
+import documented
 import pytest
-import yaml
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoAgentError
-from modules import run_module
+from modules import LEAST, run_module
 
 ROOT = Path(__file__).parents[4]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
@@ -29,37 +28,11 @@ VALUES = {
     "list": ["", [""], [None], [[]], [{}], {"a": 1}, ["\x00"], [2**70], [["x"] * 3] * 3],
     "dict": ["", "x", [], {"": ""}, {"a": None}, {"\x00": "x"}, {"a": {"b": ["c"]}}, {"a\nb": "c"}],
 }
-# The least that each module must be given, so that it gets as far as the option under test.
-LEAST: dict[str, dict[str, object]] = {
-    "consul_acl_auth_method": {"name": "x", "type": "jwt"},
-    "consul_acl_binding_rule": {"auth_method": "x", "description": "y"},
-    "consul_acl_bootstrap": {"return_secret": True},
-    "consul_acl_policy": {"name": "x"},
-    "consul_acl_role": {"name": "x"},
-    "consul_acl_token": {"description": "x"},
-    "consul_agent_token": {"agent": "x"},
-    "consul_kv": {"key": "a", "value": "b"},
-    "consul_kv_info": {"prefixes": ["a"], "names_only": True},
-    "consul_check": {"id": "x", "ttl": "1h"},
-    "consul_config_entry": {"kind": "service-defaults", "name": "x"},
-    "consul_config_entry_info": {"kind": "service-defaults"},
-    "consul_event": {"name": "x"},
-    "consul_intention": {"source": "x", "destination": "y", "action": "allow"},
-    "consul_lock": {"key": "x"},
-    "consul_query": {"name": "x", "service": "y"},
-    "consul_semaphore": {"prefix": "x", "limit": 1},
-    "consul_service": {"name": "x"},
-    "consul_session": {"name": "x"},
-    "consul_snapshot": {"path": "x.snap"},
-    "consul_sweep": {"threshold": "72h", "state_file": "sweep.json"},
-    "consul_wait": {"key": "x", "wait_timeout": "0"},
-}
 
 
 def options():
     for name in MODULES:
-        documentation = yaml.safe_load(import_module(f"ansible_collections.uwsgi.consul.plugins.modules.{name}").DOCUMENTATION)
-        for option, parts in (documentation.get("options") or {}).items():
+        for option, parts in documented.options("modules", name, without=documented.CONNECTION).items():
             yield pytest.param(name, option, parts.get("type", "str"), id=f"{name}-{option}")
 
 

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from pathlib import Path
 
+import documented
 import pytest
 import yaml
 
@@ -16,7 +18,6 @@ from ansible_collections.uwsgi.consul.plugins.module_utils._connection import Co
 
 ROOT = Path(__file__).parents[4]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
-FRAGMENTS = {f"uwsgi.consul.{group}" for group in ("connection", "token", "tls")}
 
 
 def test_all_are_in_the_action_group():
@@ -25,12 +26,11 @@ def test_all_are_in_the_action_group():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_documentation(name):
-    documentation = yaml.safe_load(import_module(f"ansible_collections.uwsgi.consul.plugins.modules.{name}").DOCUMENTATION)
+    documentation = documented.documentation("modules", name)
     assert documentation["module"] == name
-    fragments = set(documentation["extends_documentation_fragment"])
-    assert fragments >= FRAGMENTS
-    attributes = "uwsgi.consul.attributes" + (".info" if name.endswith("_info") else "")
-    assert fragments - FRAGMENTS == {attributes}
+    attributes, *others = documentation["extends_documentation_fragment"]
+    assert attributes == "uwsgi.consul.attributes" + (".info" if name.endswith("_info") else "")
+    assert tuple(others[:3]) == documented.CONNECTION
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -43,5 +43,15 @@ def test_entry_points_are_thin(name):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_no_option_takes_the_place_of_one_of_the_connection(name):
-    documentation = yaml.safe_load(import_module(f"ansible_collections.uwsgi.consul.plugins.modules.{name}").DOCUMENTATION)
-    assert set(documentation.get("options") or {}).isdisjoint(ConnectionOptions.ARGUMENT_SPEC)
+    own = documented.options("modules", name, without=documented.CONNECTION)
+    assert set(own).isdisjoint(ConnectionOptions.ARGUMENT_SPEC)
+
+
+def test_a_check_is_documented_alike_in_both_of_its_modules():
+    """The two can't share the text, for a fragment's options stand at the top. Only what is not the same is said otherwise."""
+    alone = documented.options("modules", "consul_check")["checks"]["suboptions"]
+    of_service = documented.options("modules", "consul_service")["checks"]["suboptions"]
+    assert set(alone) - set(of_service) == {"service_id", "output"}
+    for name, parts in of_service.items():
+        if name not in ("id", "name", "status"):
+            assert json.loads(json.dumps(parts).replace("services[].checks[].", "")) == alone[name], name

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Api,
@@ -31,14 +32,6 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     vassal,
     watcher,
 )
-
-
-def wait_for(what: str, look: Callable[[], Any], within: float = 20.0) -> Any:
-    deadline = time.monotonic() + within
-    while not (found := look()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.002)
-    return found
 
 
 def entry(name: str, port: int = 2001, status: str = "passing", weights: tuple[int, int] = (1, 1), node: str = "node1") -> dict[str, Any]:

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import claim
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import election as elections
@@ -31,13 +32,6 @@ def store(reply):
 @pytest.fixture
 def api(fake_agent, store):
     return Api(agents=[fake_agent(store).address], timeout=2)
-
-
-def wait_for(look, within=10.0):
-    deadline = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def test_a_term(store, api):
@@ -88,7 +82,7 @@ def test_the_next_one_leads_when_the_first_resigns_and_after_its_call(store, api
         first.resign()
         assert second.wait(10)
         assert second.token > token
-        wait_for(lambda: len(seen) == 2)
+        wait_for("the term changed", lambda: len(seen) == 2)
     assert seen == [False, "gain"]
 
 
@@ -98,15 +92,15 @@ def test_a_loss_is_followed_by_another_candidature(store, api):
         assert election.wait(10)
         first = election.token
         store.end_session(store.entry(KEY)["Session"])
-        wait_for(lambda: election.token > first)
-        wait_for(lambda: len(told) == 3)
+        wait_for("the term changed", lambda: election.token > first)
+        wait_for("the term changed", lambda: len(told) == 3)
         assert told == [first, -first, election.token]
 
 
 def test_it_may_resign_in_its_own_call(store, api):
     election = Election("e", client=api, on_gain=lambda _token: election.resign())
     election.stand()
-    wait_for(lambda: store.entry(KEY) and not store.entry(KEY)["Session"] and not store.sessions)
+    wait_for("the term changed", lambda: store.entry(KEY) and not store.entry(KEY)["Session"] and not store.sessions)
     assert not election.is_leader
 
 
@@ -115,7 +109,7 @@ def test_it_stands_through_consuls_trouble(store, api, reply):
     with Election("e", client=api) as election:
         assert not election.wait(0.5)
         store.fault = lambda _request: reply("Permission denied", 403)
-        wait_for(lambda: "Permission denied" in str(election.trouble), 20)
+        wait_for("the term changed", lambda: "Permission denied" in str(election.trouble), 20)
         store.fault = lambda _request: None
         assert election.wait(30)
         assert election.trouble is None

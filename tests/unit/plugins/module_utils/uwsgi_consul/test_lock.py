@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import background, claim, lease
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
@@ -41,13 +42,6 @@ def store(reply):
 @pytest.fixture
 def api(fake_agent, store):
     return Api(agents=[fake_agent(store).address], timeout=2)
-
-
-def wait_for(look, within=10.0):
-    deadline = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def value(store, key="k"):
@@ -143,7 +137,7 @@ def test_it_is_had_as_soon_as_it_is_free_without_being_asked_for_again_and_again
     lock = Lock("k", client=api)
     waiting = threading.Thread(target=lock.acquire)
     waiting.start()
-    wait_for(lambda: store.seen)
+    wait_for("it came to Consul", lambda: store.seen)
     time.sleep(0.3)
     assert len(store.seen) <= 2
     store.put("k", b"theirs", flags=LOCK_FLAGS)
@@ -200,7 +194,7 @@ def test_the_answer_to_the_acquisition_got_lost(store, api):
     held = threading.Event()
     store.put("k", b"", session="another", flags=LOCK_FLAGS)
     threading.Thread(target=lambda: lock.acquire() and held.set()).start()
-    wait_for(lambda: store.seen)
+    wait_for("it came to Consul", lambda: store.seen)
     store.put("k", b"", flags=LOCK_FLAGS)
     assert held.wait(10)
     assert lock.token == store.entry("k")["ModifyIndex"]
@@ -238,7 +232,7 @@ def test_consul_fails_for_a_while(store, api, reply):
     lock = Lock("k", client=api)
     waiting = threading.Thread(target=lock.acquire)
     waiting.start()
-    wait_for(lambda: store.seen)
+    wait_for("it came to Consul", lambda: store.seen)
     store.fault = lambda _request: "drop"
     store.put("k", b"theirs", flags=LOCK_FLAGS)
     time.sleep(0.5)
@@ -253,7 +247,7 @@ def test_consul_fails_until_the_time_is_up(store, api):
     lock = Lock("k", client=api)
 
     def fail():
-        wait_for(lambda: len(store.seen) == 2)
+        wait_for("it came to Consul", lambda: len(store.seen) == 2)
         store.fault = lambda _request: "drop"
         store.put("k", b"theirs", session="another", flags=LOCK_FLAGS)
 
@@ -312,7 +306,7 @@ def test_a_cancellation_that_is_swallowed_stops_nothing(store, api, monkeypatch)
     monkeypatch.setattr(claim.Reading, "_wait", swallow)
     store.put("k", b"", session="another", flags=LOCK_FLAGS)
     assert not Lock("k", client=api).acquire(0.3)
-    wait_for(lambda: swallowed and not claim._here.get().claims)
+    wait_for("it came to Consul", lambda: swallowed and not claim._here.get().claims)
 
 
 # Losses.
@@ -327,7 +321,7 @@ def test_the_end_of_the_session_is_told_at_once(store, api):
     store.end_session(store.entry("k")["Session"])
     assert lost.wait(4)
     assert not lock.held
-    wait_for(lambda: told)
+    wait_for("it came to Consul", lambda: told)
     assert told == [lost.reason]
     with pytest.raises(LostError, match="was lost before it was released") as caught:
         lock.release()
@@ -345,7 +339,7 @@ def test_a_loss_while_the_machine_was_suspended_is_told_when_it_goes_on(store, a
     lock = Lock("k", client=api, ttl=100, lock_delay=60, on_lost=told.append)
     lock.acquire()
     monkeypatch.setattr(lease, "now", lambda clock=lease.now: clock() + 200)
-    wait_for(lambda: told)
+    wait_for("it came to Consul", lambda: told)
     assert not lock.held
 
 
@@ -363,7 +357,7 @@ def test_what_can_not_be_told_is_lost_all_the_same(store, api, monkeypatch):
     monkeypatch.setattr(lease, "now", lambda clock=lease.now: clock() + 200)
     assert not lock.held
     monkeypatch.undo()
-    wait_for(lambda: not claim._here.get().claims)
+    wait_for("it came to Consul", lambda: not claim._here.get().claims)
     assert store.sessions == {}
 
 
@@ -380,7 +374,7 @@ def test_a_child_does_not_wait_for_what_nobody_would_tell_it(api, store, monkeyp
 @pytest.mark.parametrize("seconds", [0, 1.5])
 def test_a_lease_that_is_over_before_it_begins_is_not_tried_without_a_pause(store, api, seconds):
     assert not Lock("k", client=api, lock_delay=0.0001).acquire(seconds)
-    wait_for(lambda: not store.sessions)
+    wait_for("it came to Consul", lambda: not store.sessions)
     assert 0 < store.seen.count("PUT /v1/session/create") < 30
 
 
@@ -421,7 +415,7 @@ def test_a_lock_that_is_not_renewed_is_lost_by_the_clock(store, api, reply):
     assert "could not be renewed for 1.8 s" in lock.lost.reason
     store.fault = lambda _request: None
     # Its session ends, so that others get it after the lock delay.
-    wait_for(lambda: not store.sessions)
+    wait_for("it came to Consul", lambda: not store.sessions)
 
 
 def test_a_session_that_consul_forgot_while_it_waited(store, api):
@@ -478,7 +472,7 @@ def test_a_cancelled_wait_leaves_no_session(store, api):
             await asyncio.wait_for(Lock("k", client=api).acquire_async(), 0.3)
 
     asyncio.run(main())
-    wait_for(lambda: "PUT /v1/session/create" in store.seen and not store.sessions)
+    wait_for("it came to Consul", lambda: "PUT /v1/session/create" in store.seen and not store.sessions)
 
 
 def test_a_child_does_not_hold_its_parents_lock(store, api):

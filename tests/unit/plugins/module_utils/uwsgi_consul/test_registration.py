@@ -16,6 +16,7 @@ import time
 from urllib.parse import unquote
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import checks, exits, heartbeat
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
@@ -102,13 +103,6 @@ def close():
     """No answer, and the end of the connection."""
 
 
-def wait_for(look, within=20.0):
-    deadline = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def asked(agent, method="PUT", part=""):
     return [received for received in agent.requests if received.method == method and part in received.target]
 
@@ -179,7 +173,7 @@ def test_a_status_is_what_the_service_starts_with(make, registry):
     with make(status="critical") as service:
         assert registry.checks == {"service:web-1": "critical"}
         service.passing()
-        wait_for(lambda: registry.checks == {"service:web-1": "passing"})
+        wait_for("it came to Consul", lambda: registry.checks == {"service:web-1": "passing"})
 
 
 def test_a_registration_of_before_is_put_right(make, registry):
@@ -265,7 +259,7 @@ def test_a_change_is_sent_at_once_and_the_same_again_is_not(make, agent, registr
         assert len(agent.requests) == before
         for tell, status in ((service.warning, "warning"), (service.critical, "critical"), (service.passing, "passing")):
             tell(f"it is {status}")
-            wait_for(lambda status=status: registry.notes.get("service:web-1") == f"it is {status}")
+            wait_for("it came to Consul", lambda status=status: registry.notes.get("service:web-1") == f"it is {status}")
             assert registry.checks["service:web-1"] == status
 
 
@@ -277,7 +271,7 @@ def test_a_change_that_comes_while_one_is_sent_follows_it(make, registry, reply)
         time.sleep(0.1)
         service.critical("second")
         held.set()
-        wait_for(lambda: registry.checks["service:web-1"] == "critical")
+        wait_for("it came to Consul", lambda: registry.checks["service:web-1"] == "critical")
 
 
 def test_a_status_that_changes_all_the_time_leaves_nothing_behind(make, registry, monkeypatch):
@@ -287,7 +281,7 @@ def test_a_status_that_changes_all_the_time_leaves_nothing_behind(make, registry
         for number in range(200):
             tell, status = (service.warning, "warning") if number % 2 else (service.critical, "critical")
             tell()
-            wait_for(lambda status=status: registry.checks["service:web-1"] == status)
+            wait_for("it came to Consul", lambda status=status: registry.checks["service:web-1"] == status)
         assert len(line._waiting) < 30
 
 
@@ -297,7 +291,7 @@ def test_many_services_share_a_thread_and_few_connections(make, agent, registry)
     # The fake agent has a thread for each connection.
     for service in services:
         assert service.register()
-    wait_for(lambda: len(asked(agent, part="/check/update/")) > 400)
+    wait_for("it came to Consul", lambda: len(asked(agent, part="/check/update/")) > 400)
     assert agent.connections <= heartbeat._WIDTH
     assert threading.active_count() <= threads + 1 + agent.connections
     assert set(registry.checks.values()) == {"passing"}
@@ -312,7 +306,7 @@ def test_one_that_the_agent_forgot_takes_nothing_from_those_it_beats_with(make, 
     for forgotten in ("web-3", "web-7"):
         registry.forget(forgotten)
     services[5].critical("told meanwhile")
-    wait_for(lambda: len(registry.services) == 20 and registry.checks["service:web-5"] == "critical")
+    wait_for("it came to Consul", lambda: len(registry.services) == 20 and registry.checks["service:web-5"] == "critical")
     assert [status for check, status in registry.checks.items() if check != "service:web-5"] == ["passing"] * 19
     assert exits.leave([service._forget() for service in services])
 
@@ -334,7 +328,7 @@ def test_an_agent_that_can_not_take_beats_together_has_them_one_by_one(make, reg
         assert service.register()
     registry.fault = close_after
     started = len(beats)
-    wait_for(lambda: len({received.target for received in beats[started:]}) == 10)
+    wait_for("it came to Consul", lambda: len({received.target for received in beats[started:]}) == 10)
     time.sleep(2 * TTL)
     assert all(service.registered for service in services)
     assert set(registry.checks.values()) == {"passing"}
@@ -352,9 +346,9 @@ def test_a_health_function_is_what_the_checks_say(make, registry):
         # From the first moment on.
         assert registry.checks["service:web-1"] == "warning"
         said["result"] = True
-        wait_for(lambda: registry.checks["service:web-1"] == "passing")
+        wait_for("it came to Consul", lambda: registry.checks["service:web-1"] == "passing")
         said["result"] = "nonsense"
-        wait_for(lambda: registry.checks["service:web-1"] == "critical")
+        wait_for("it came to Consul", lambda: registry.checks["service:web-1"] == "critical")
         assert "no status" in registry.notes["service:web-1"]
 
 
@@ -377,10 +371,10 @@ def test_a_health_function_that_hangs_holds_up_nothing(make, registry, agent):
             assert registry.checks["service:web-1"] == "critical"
             assert "no answer for" in registry.notes["service:web-1"]
             before = len(asked(agent, part="/check/update/"))
-            wait_for(lambda: len(asked(agent, part="/check/update/")) > before + 8)
+            wait_for("it came to Consul", lambda: len(asked(agent, part="/check/update/")) > before + 8)
             assert len(calls) == 1
             gate.set()
-            wait_for(lambda: registry.checks["service:web-1"] == "passing")
+            wait_for("it came to Consul", lambda: registry.checks["service:web-1"] == "passing")
     finally:
         gate.set()
 
@@ -403,7 +397,7 @@ def test_an_agent_that_is_away_is_asked_until_it_is_there(make, registry, agent,
     assert not service.registered
     time.sleep(0.5)
     away.set()
-    wait_for(lambda: service.registered and other.registered)
+    wait_for("it came to Consul", lambda: service.registered and other.registered)
     assert sorted(registry.services) == ["web-1", "web-2"]
     service.deregister()
     other.deregister()
@@ -420,8 +414,8 @@ def test_a_permission_that_is_missing_for_a_while_is_said_once(make, registry, r
         time.sleep(0.5)
         registry.fault = lambda _received: None
         registry.forget("web-1")
-        wait_for(lambda: "web-1" in registry.services and service.registered)
-        wait_for(lambda: len(lines(caplog, "service web-1: Consul")) == 2)
+        wait_for("it came to Consul", lambda: "web-1" in registry.services and service.registered)
+        wait_for("it came to Consul", lambda: len(lines(caplog, "service web-1: Consul")) == 2)
     assert "service web-1: Consul does not take it" in lines(caplog, "service web-1: Consul")[0]
     assert "service web-1: Consul has it again" in lines(caplog, "service web-1: Consul")[1]
 
@@ -434,17 +428,17 @@ def test_a_wait_that_is_over_does_not_end_the_trying(make, registry, reply):
     assert service.register(wait=0.1) is False
     assert time.monotonic() - started < 2
     hold.set()
-    wait_for(lambda: service.registered)
+    wait_for("it came to Consul", lambda: service.registered)
     assert list(registry.services) == ["web-1"]
 
 
 def test_what_the_agent_forgot_is_registered_again_as_it_is(make, registry):
     with make() as service:
         service.warning("busy")
-        wait_for(lambda: registry.checks["service:web-1"] == "warning")
+        wait_for("it came to Consul", lambda: registry.checks["service:web-1"] == "warning")
         nonce = registry.services["web-1"]["Meta"][NONCE]
         registry.forget("web-1")
-        wait_for(lambda: "web-1" in registry.services)
+        wait_for("it came to Consul", lambda: "web-1" in registry.services)
         assert registry.checks["service:web-1"] == "warning"
         assert registry.services["web-1"]["Meta"][NONCE] == nonce
 
@@ -452,7 +446,7 @@ def test_what_the_agent_forgot_is_registered_again_as_it_is(make, registry):
 def test_a_check_that_was_taken_from_the_service_comes_back(make, registry):
     with make():
         registry.checks.clear()
-        wait_for(lambda: "service:web-1" in registry.checks)
+        wait_for("it came to Consul", lambda: "service:web-1" in registry.checks)
 
 
 def test_a_service_without_a_check_to_feed_comes_back_too(make, registry, monkeypatch):
@@ -463,7 +457,7 @@ def test_a_service_without_a_check_to_feed_comes_back_too(make, registry, monkey
     with make(checks=()):
         assert registry.services["web-1"]["Checks"] == []
         registry.forget("web-1")
-        wait_for(lambda: "web-1" in registry.services)
+        wait_for("it came to Consul", lambda: "web-1" in registry.services)
 
 
 @pytest.mark.parametrize(("status", "error"), [(400, BadRequestError), (403, PermissionDeniedError)])
@@ -498,7 +492,7 @@ def test_an_answer_that_is_none_ends_nothing(make, registry, reply):
         time.sleep(0.5)
         registry.fault = lambda _received: None
         registry.forget("web-1")
-        wait_for(lambda: "web-1" in registry.services and service.registered)
+        wait_for("it came to Consul", lambda: "web-1" in registry.services and service.registered)
 
 
 # Two instances with one id
@@ -509,7 +503,7 @@ def test_the_last_one_to_register_has_the_id_until_it_leaves(make, registry, cap
     first.register()
     second.register()
     nonce = registry.services["web-1"]["Meta"][NONCE]
-    wait_for(lambda: not first.registered)
+    wait_for("it came to Consul", lambda: not first.registered)
     first.critical("of the first")
     time.sleep(0.3)
     assert registry.checks["service:web-1"] == "passing"
@@ -517,7 +511,7 @@ def test_the_last_one_to_register_has_the_id_until_it_leaves(make, registry, cap
         "service web-1: another instance has registered this id, and this one waits until it is free"
     ]
     assert second.deregister()
-    wait_for(lambda: first.registered)
+    wait_for("it came to Consul", lambda: first.registered)
     assert registry.services["web-1"]["Meta"][NONCE] != nonce
     assert registry.checks["service:web-1"] == "critical"
     assert first.deregister()
@@ -561,7 +555,7 @@ def test_sigterm_deregisters_and_goes_on_to_the_earlier_handler(make, registry):
         first.register()
         second.register()
         os.kill(os.getpid(), signal.SIGTERM)
-        wait_for(lambda: seen)
+        wait_for("it came to Consul", lambda: seen)
         assert seen == [(signal.SIGTERM, [])]
         first.deregister()
         second.deregister()
@@ -584,7 +578,7 @@ def test_a_handler_of_the_app_that_calls_ours_is_no_circle(make, registry):
         signal.signal(signal.SIGTERM, apps)
         make(id="web-2").register()
         os.kill(os.getpid(), signal.SIGTERM)
-        wait_for(lambda: "first" in seen)
+        wait_for("it came to Consul", lambda: "first" in seen)
         assert seen == ["app", "first"]
         assert registry.services == {}
     finally:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import ConflictError, InvalidValueError, LostError
@@ -27,13 +27,6 @@ def store(reply):
 @pytest.fixture
 def api(fake_agent, store):
     return Api(agents=[fake_agent(store).address], timeout=2)
-
-
-def wait_for(look, within=10.0):
-    deadline = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def listing(store):
@@ -103,7 +96,7 @@ def test_a_lost_place_is_told(store, api):
     semaphore.acquire()
     store.end_session(next(iter(store.sessions)))
     assert semaphore.lost.wait(10)
-    wait_for(lambda: told)
+    wait_for("it came to Consul", lambda: told)
     with pytest.raises(LostError):
         semaphore.release()
 
@@ -114,7 +107,7 @@ def test_a_list_of_holders_that_somebody_overwrites_is_a_loss(store, api):
     store.put("p/.lock", b"something else")
     assert semaphore.lost.wait(10)
     assert "has another use" in semaphore.lost.reason
-    wait_for(lambda: not store.sessions)
+    wait_for("it came to Consul", lambda: not store.sessions)
     assert base64.b64decode(store.entry("p/.lock")["Value"]) == b"something else"
 
 
@@ -125,7 +118,7 @@ def test_the_answer_to_the_acquisition_got_lost(store, api):
     semaphore = Semaphore("p", 1, client=api)
     waiting = threading.Thread(target=semaphore.acquire)
     waiting.start()
-    wait_for(lambda: store.seen)
+    wait_for("it came to Consul", lambda: store.seen)
     store.put("p/other", b"", flags=SEMAPHORE_FLAGS)
     waiting.join(10)
     assert semaphore.held

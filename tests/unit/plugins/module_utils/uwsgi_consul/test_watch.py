@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from polling import wait_for
 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import (
     Api,
@@ -33,14 +34,6 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.process 
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.watch import MAX_CONNECTIONS, Snapshot, Watch, watch
 
 PATH = "/v1/kv/app"
-
-
-def wait_for(what: str, look: Callable[[], Any], within: float = 20.0) -> Any:
-    deadline = time.monotonic() + within
-    while not (found := look()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.002)
-    return found
 
 
 def decode(answer: Any) -> Any:

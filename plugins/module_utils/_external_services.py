@@ -7,17 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Dict
+from typing import Any
 
-from . import _definitions, _mark
-from ._module import Change, Task
+from . import _definition_mark, _service_definitions
+from ._module import Change, Task, Thing
 from .uwsgi_consul import checks as kinds
 from .uwsgi_consul import definitions
 from .uwsgi_consul.catalog import NODE_HEALTH, Catalog
 from .uwsgi_consul.errors import ConflictError, InvalidValueError
 from .uwsgi_consul.registration import ExternalService
-
-Thing = Dict[str, Any]
 
 # Our library sets them: consul-esm looks after nodes that have both.
 _OWN = {"external-node": "true", "external-probe": "true"}
@@ -29,10 +27,10 @@ def manage(task: Task, given: Mapping[str, Thing]) -> Change:
     params = task.params
     absent = params["state"] == "absent"
     _judge(task, given, absent)
-    node_meta = _definitions.texts(params["node_meta"] or {})
+    node_meta = _service_definitions.texts(params["node_meta"] or {})
     catalog = Catalog(task.api, datacenter=params["datacenter"])
     # All that can be wrong is found before anything is asked.
-    targets = {} if absent else _definitions.targets_of(given)
+    targets = {} if absent else _service_definitions.targets_of(given)
     for one in [] if absent else list(given.values())[:1]:
         _external(task, one, node_meta, {})
     found = catalog.node(params["node"]) or {}
@@ -42,23 +40,23 @@ def manage(task: Task, given: Mapping[str, Thing]) -> Change:
             f"node: {params['node']} has an agent, which would remove what only the catalog knows", advice="Register at that agent"
         )
     services = found.get("services", {})
-    _definitions.refuse_running(task, services, given)
-    of_service = _definitions.by_service(checks.values())
+    _service_definitions.refuse_running(task, services, given)
+    of_service = _service_definitions.by_service(checks.values())
     before = {
-        service_id: _definitions.seen(services[service_id], of_service.get(service_id, {}), None, target, given[service_id])
+        service_id: _service_definitions.seen(services[service_id], of_service.get(service_id, {}), None, target, given[service_id])
         for service_id, target in targets.items()
         if service_id in services
     }
     gone = [service_id for service_id in given if service_id in services] if absent else []
-    gone += _definitions.unlisted(services, given) if params["purge"] else []
-    _definitions.refuse_taken(checks.values(), targets, gone)
+    gone += _service_definitions.unlisted(services, given) if params["purge"] else []
+    _service_definitions.refuse_taken(checks.values(), targets, gone)
     node = {"address": params["node_address"], "meta": {**node_meta, **_OWN}}
     changed = [service_id for service_id, target in targets.items() if before.get(service_id) != target]
     moved = targets and found and {name: found[name] for name in node} != node
     change = Change(
         {
             **{service_id: before[service_id] for service_id in changed if service_id in before},
-            **_definitions.shown(services, gone),
+            **_service_definitions.shown(services, gone),
             **({"node": {name: found[name] for name in node}} if moved else {}),
         },
         {**{service_id: targets[service_id] for service_id in changed}, **({"node": node} if moved else {})},
@@ -67,21 +65,21 @@ def manage(task: Task, given: Mapping[str, Thing]) -> Change:
         # Each registration writes the node as well.
         for service_id in changed or (list(targets)[:1] if moved else []):
             _external(task, given[service_id], node_meta, checks).register()
-            for check_id in _definitions.left_over(before[service_id], targets) if service_id in before else ():
+            for check_id in _service_definitions.left_over(before[service_id], targets) if service_id in before else ():
                 catalog.deregister(params["node"], check_id=check_id)
-            _definitions.done(task, service_id, "updated" if service_id in before else "created")
+            _service_definitions.done(task, service_id, "updated" if service_id in before else "created")
         for service_id in gone:
             catalog.deregister(params["node"], service_id=service_id)
-            _definitions.done(task, service_id, "removed")
+            _service_definitions.done(task, service_id, "removed")
         if gone and not targets and set(gone) == set(services) and contains_own(found):
             catalog.deregister(params["node"])
-    _definitions.report(task, given, targets, changed, before, services, gone)
+    _service_definitions.report(task, given, targets, changed, before, services, gone)
     return change
 
 
 def contains_own(node: Mapping[str, Any]) -> bool:
     """Whether the node was made for services from outside, so that it goes with the last of them."""
-    return _definitions.contains(node["meta"], _OWN)
+    return _service_definitions.contains(node["meta"], _OWN)
 
 
 def _judge(task: Task, given: Mapping[str, Thing], absent: bool) -> None:
@@ -110,7 +108,7 @@ def _external(task: Task, given: Thing, node_meta: Thing, checks: Mapping[str, T
         defined.append({**check, **({"Status": there["status"]} if there else {})})
     parts = {name: given[name] for name in _PARTS if name in given}
     return ExternalService(
-        **{**parts, "meta": {**body["Meta"], definitions.MARK_KEY: _mark.make(_definitions.canonical(given))}},
+        **{**parts, "meta": {**body["Meta"], definitions.MARK_KEY: _definition_mark.make(_service_definitions.canonical(given))}},
         node=task.params["node"],
         address=task.params["node_address"],
         node_meta={key: value for key, value in node_meta.items() if key not in _OWN},

@@ -5,22 +5,20 @@
 """Services of a task, and how what there is compares with them.
 
 Consul does not tell what a check looks at, nor what a sidecar was made of. So each service carries in its meta a digest of the
-definition that it was made from (`_mark`); with it, and with all that Consul does tell, what there is can be compared exactly.
+definition that it was made from (`_definition_mark`); with it, and with all that Consul does tell, what there is can be compared exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Dict
+from typing import Any
 
-from . import _mark
-from ._module import Task
+from . import _definition_mark
+from ._module import Task, Thing, without_none
 from .uwsgi_consul import arguments, definitions
 from .uwsgi_consul.checks import judged_headers
 from .uwsgi_consul.errors import ConflictError, InvalidValueError
 from .uwsgi_consul.protocol import seconds
-
-Thing = Dict[str, Any]
 
 CHECK: dict[str, Any] = {
     **{name: {"type": "str"} for name in ("id", "name", "notes", "http", "method", "body", "tcp", "udp", "grpc", "h2ping", "ttl")},
@@ -51,25 +49,15 @@ SERVICE: dict[str, Any] = {
     "proxy": {"type": "dict"},
     "connect": {"type": "dict"},
 }
-ARGUMENT_SPEC: dict[str, Any] = {
-    **SERVICE,
-    "services": {"type": "list", "elements": "dict", "options": SERVICE},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "purge": {"type": "bool", "default": False},
-    "force": {"type": "bool", "default": False},
-    "node": {"type": "str"},
-    "node_address": {"type": "str"},
-    "node_meta": {"type": "dict"},
-}
 
 
 def definition(given: Mapping[str, Any]) -> Thing:
     """A service of the task as the library defines one, judged. Raises `InvalidValueError`."""
-    service = {name: value for name, value in given.items() if value is not None}
+    service = without_none({name: given[name] for name in SERVICE})
     if "meta" in service:
         service["meta"] = texts(service["meta"])
     if "weights" in service:
-        service["weights"] = {name: value for name, value in service["weights"].items() if value is not None}
+        service["weights"] = without_none(service["weights"])
     if "checks" in service:
         service["checks"] = [check_definition(one) for one in service["checks"]]
     definitions.service(service)
@@ -78,8 +66,8 @@ def definition(given: Mapping[str, Any]) -> Thing:
 
 def check_definition(given: Any) -> Any:
     """A check of the task as the library defines one, with its headers in one."""
-    check = {name: value for name, value in given.items() if value is not None and name != "secret_header"}
-    secret = given.get("secret_header")
+    check = without_none(given)
+    secret = check.pop("secret_header", None)
     if secret is not None:
         check["header"] = {**judged_headers(check.get("header") or {}, "header"), **judged_headers(secret, "secret_header")}
     return check
@@ -104,7 +92,7 @@ def wanted(given: Mapping[str, Any]) -> Thing:
         "sidecar": "SidecarService" in body.get("Connect", {}),
         "proxy": body.get("Proxy", {}),
         "checks": {check["CheckID"]: _wanted_check(check) for check in body["Checks"]},
-        "definition": _mark.SAME,
+        "definition": _definition_mark.SAME,
     }
 
 
@@ -155,7 +143,7 @@ def seen(found: Mapping[str, Any], checks: Mapping[str, Thing], sidecar: Mapping
     service["proxy"] = target["proxy"] if contains(found["proxy"], target["proxy"]) else found["proxy"]
     service["sidecar"] = sidecar is not None
     service["checks"] = {check_id: _seen_check(check, target["checks"].get(check_id)) for check_id, check in checks.items()}
-    service["definition"] = _mark.compare(found["meta"].get(definitions.MARK_KEY), canonical(given))
+    service["definition"] = _definition_mark.compare(found["meta"].get(definitions.MARK_KEY), canonical(given))
     return service
 
 
@@ -235,7 +223,11 @@ def by_service(checks: Iterable[Thing]) -> dict[str, dict[str, Thing]]:
     """The checks of each service; without maintenance, and without those that `consul_check` looks after."""
     found: dict[str, dict[str, Thing]] = {}
     for check in checks:
-        if check["service_id"] and not check["id"].startswith("_service_maintenance:") and _mark.of_notes(check["notes"]) is None:
+        if (
+            check["service_id"]
+            and not check["id"].startswith("_service_maintenance:")
+            and _definition_mark.of_notes(check["notes"]) is None
+        ):
             found.setdefault(check["service_id"], {})[check["id"]] = check
     return found
 
