@@ -81,7 +81,7 @@ pythons: venv
 .PHONY: ends
 ends: pythons  ## What depends on ansible-core, with the oldest and the newest version of it that we support
 	$(WITH_CONSUL) nox --tags oldest -- units versioned-sanity examples
-	$(WITH_CONSUL) nox --tags newest -- lint units sanity examples
+	$(WITH_CONSUL) nox --tags newest -- lint units sanity
 
 .PHONY: matrix
 matrix: pythons  ## The same, complete, with each version of ansible-core that we support (one alone: nox -s core-2.17)

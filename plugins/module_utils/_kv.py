@@ -206,7 +206,7 @@ def _leaves(mapping: Any, encoding: str, what: str, above: str = "") -> Any:
     if above.count("/") > _DEEPEST:  # YAML can hold itself; `keys.flat` says so
         return mapping
     return {
-        (str(name) if type(name) is int else name): (
+        (str(name) if isinstance(name, int) and not isinstance(name, bool) else name): (
             _leaves(value, encoding, what, f"{above}{name}/")
             if isinstance(value, Mapping)
             else stored(value, encoding, f"value of {f'{above}{name}'!r}")

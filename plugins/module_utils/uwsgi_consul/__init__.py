@@ -4,8 +4,8 @@
 
 """Consul for Python programs: one client with failover, time-outs and token discipline, and what is built on it.
 
-`Client` is a `consul.base.Consul` (python-consul2 or py-consul), so it is loaded on first use: importing this package
-costs little, and works where the Consul library is missing until a client is made.
+Everything is loaded when it is first used: importing this package costs little, and works where the library that `Client`
+stands on (python-consul2 or py-consul) is missing until a client is made.
 """
 
 from __future__ import annotations
@@ -13,25 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .errors import (
-    BadAnswerError,
-    BadRequestError,
-    ConflictError,
-    ConsulError,
-    InvalidValueError,
-    LibraryMissingError,
-    LostError,
-    NoAgentError,
-    NoInstanceError,
-    NotAcquiredError,
-    NotFoundError,
-    PermissionDeniedError,
-    RequestError,
-    ServerError,
-    TooStaleError,
-)
-
-# Where each name is that is loaded when it is first used; `__init__.pyi` tells the same to those who check types.
+# Where each name is; `__init__.pyi` tells the same to those who check types.
 _MODULES = {
     "Agent": "settings",
     "AgentTokens": "acl",
@@ -39,6 +21,8 @@ _MODULES = {
     "AsyncApi": "api",
     "AsyncClient": "client",
     "AuthMethods": "acl",
+    "BadAnswerError": "errors",
+    "BadRequestError": "errors",
     "BadSnapshotError": "snapshots",
     "BindingRules": "acl",
     "Catalog": "catalog",
@@ -46,6 +30,8 @@ _MODULES = {
     "Config": "config",
     "ConfigEntries": "config_entries",
     "ConfigError": "config",
+    "ConflictError": "errors",
+    "ConsulError": "errors",
     "Datacenters": "datacenters",
     "Discovery": "discovery",
     "Election": "election",
@@ -54,22 +40,32 @@ _MODULES = {
     "Health": "health",
     "Instances": "discovery",
     "Intentions": "intentions",
+    "InvalidValueError": "errors",
     "KV": "kv",
     "Keyring": "keyring",
+    "LibraryMissingError": "errors",
     "Lock": "lock",
     "Look": "waiting",
+    "LostError": "errors",
     "Maintenance": "maintenance",
     "Mesh": "mesh",
+    "NoAgentError": "errors",
+    "NoInstanceError": "errors",
+    "NotAcquiredError": "errors",
+    "NotFoundError": "errors",
     "Operation": "transactions",
     "Operator": "operator",
     "OutcomeUnknownError": "updates",
     "Overview": "overview",
+    "PermissionDeniedError": "errors",
     "Policies": "acl",
     "Queries": "queries",
     "Registry": "registry",
     "Replication": "acl",
+    "RequestError": "errors",
     "Roles": "acl",
     "Semaphore": "semaphore",
+    "ServerError": "errors",
     "Service": "registration",
     "SessionLock": "session_locks",
     "SessionSemaphore": "session_locks",
@@ -79,77 +75,13 @@ _MODULES = {
     "Snapshots": "snapshots",
     "Sweeper": "sweeper",
     "Tokens": "acl",
+    "TooStaleError": "errors",
     "TransactionError": "transactions",
     "Waiting": "waiting",
     "Watch": "watch",
 }
 
-__all__ = [
-    "KV",
-    "Agent",
-    "AgentTokens",
-    "Api",
-    "AsyncApi",
-    "AsyncClient",
-    "AuthMethods",
-    "BadAnswerError",
-    "BadRequestError",
-    "BadSnapshotError",
-    "BindingRules",
-    "Catalog",
-    "Client",
-    "Config",
-    "ConfigEntries",
-    "ConfigError",
-    "ConflictError",
-    "ConsulError",
-    "Datacenters",
-    "Discovery",
-    "Election",
-    "Events",
-    "ExternalService",
-    "Health",
-    "Instances",
-    "Intentions",
-    "InvalidValueError",
-    "Keyring",
-    "LibraryMissingError",
-    "Lock",
-    "Look",
-    "LostError",
-    "Maintenance",
-    "Mesh",
-    "NoAgentError",
-    "NoInstanceError",
-    "NotAcquiredError",
-    "NotFoundError",
-    "Operation",
-    "Operator",
-    "OutcomeUnknownError",
-    "Overview",
-    "PermissionDeniedError",
-    "Policies",
-    "Queries",
-    "Registry",
-    "Replication",
-    "RequestError",
-    "Roles",
-    "Semaphore",
-    "ServerError",
-    "Service",
-    "SessionLock",
-    "SessionSemaphore",
-    "Sessions",
-    "Settings",
-    "Snapshot",
-    "Snapshots",
-    "Sweeper",
-    "Tokens",
-    "TooStaleError",
-    "TransactionError",
-    "Waiting",
-    "Watch",
-]
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
