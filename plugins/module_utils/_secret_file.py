@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable
 
 from .uwsgi_consul.acl import secret
 from .uwsgi_consul.arguments import shown
 from .uwsgi_consul.errors import InvalidValueError
+from .uwsgi_consul.files import replacing, sync_folder
 
 _LARGEST = 4096
 
@@ -61,33 +61,16 @@ class SecretFile:
         replaced, owner and group are kept, and whether the group may read it.
         """
         try:
-            handle, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(self.path))
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    with contextlib.suppress(OSError):
-                        there = os.stat(self.path)
-                        os.fchown(file.fileno(), there.st_uid, there.st_gid)
-                        os.fchmod(file.fileno(), 0o600 | there.st_mode & 0o040)
-                    file.write(f"{value}\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, self.path)
-            except BaseException:
+            with replacing(self.path) as file:
                 with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
-            self._sync()
+                    there = os.stat(self.path)
+                    os.fchown(file.fileno(), there.st_uid, there.st_gid)
+                    os.fchmod(file.fileno(), 0o600 | there.st_mode & 0o040)
+                file.write(f"{value}\n".encode())
+            sync_folder(self.path)
         except OSError as error:
             raise InvalidValueError(f"{self._what}: {self.path} can't be written: {error.strerror}") from None
 
     def remove(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
-
-    def _sync(self) -> None:
-        """Has the new name survive a loss of power."""
-        directory = os.open(os.path.dirname(self.path), os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

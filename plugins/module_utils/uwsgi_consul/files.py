@@ -19,15 +19,26 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
 
     Who reads *path* finds what was there before or all that is written, also after a crash or a loss of power.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{os.path.basename(path)[:100]}.", dir=os.path.dirname(path) or ".")
+    file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - it is closed below, and has another name then
+        prefix=f".{os.path.basename(path)[:100]}.", dir=os.path.dirname(path) or ".", delete=False
+    )
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             yield file
             file.flush()
             # Or a loss of power could leave an empty file in the place of the old one.
             os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(file.name, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            os.unlink(file.name)
         raise
+
+
+def sync_folder(path: str) -> None:
+    """Has the new name of a file survive a loss of power. Raises `OSError`."""
+    descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

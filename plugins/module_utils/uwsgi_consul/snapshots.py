@@ -20,7 +20,6 @@ import mmap
 import os
 import re
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Dict
@@ -28,6 +27,7 @@ from typing import IO, Any, Dict
 from . import arguments
 from .bound import Bound
 from .errors import ConsulError, InvalidValueError
+from .files import replacing, sync_folder
 
 # For how many seconds an archive may travel, unless told otherwise.
 DEFAULT_TIMEOUT = 600.0
@@ -53,24 +53,14 @@ class Snapshots(Bound):
         `stale` any server gives one, also without a leader. timeout: seconds for the transfer. Raises `BadSnapshotError`,
         `InvalidValueError` for a path that can't be written, `ConsulError`.
         """
-        folder = os.path.dirname(check_target(path)) or "."
+        check_target(path)
         arguments.seconds(timeout, "timeout", 0.001)
         with _problems(path):
-            descriptor, part = tempfile.mkstemp(prefix=f".{os.path.basename(path)[:100]}.", dir=folder)
-        try:
-            with open(descriptor, "wb") as file:
+            with replacing(path) as file:
                 self._ask("GET", "/v1/snapshot", timeout=timeout, into=lambda: _begin(file, path))
-                with _problems(path):
-                    file.flush()
-                    os.fsync(file.fileno())
-            archive = verify(part)
-            with _problems(path):
-                os.replace(part, path)
-                _sync_folder(folder)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
+                file.flush()
+                archive = verify(file.name)
+            sync_folder(path)
         return {**archive, "path": path}
 
     def restore(self, path: str, *, timeout: float = DEFAULT_TIMEOUT) -> Archive:
@@ -195,12 +185,3 @@ def _problems(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidValueError(f"path: {path} can't be written: {error.strerror or error}") from None
-
-
-def _sync_folder(folder: str) -> None:
-    """After this the file's new name survives a crash of the machine."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
