@@ -116,8 +116,8 @@ from ansible.utils.display import Display
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NoInstanceError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.queries import Queries
-from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import address
-from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import formatted
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup
 
 display = Display()
 
@@ -126,10 +126,7 @@ class LookupModule(ConsulLookup):
     def results(self, api: Api, terms: list[Any]) -> list[Any]:
         queries = Queries(api)
         found = [instance for query in terms for instance in self._instances(queries, query)]
-        if self.get_option("format") == "dict":
-            return as_list(found)
-        scheme = self.get_option("scheme") if self.get_option("format") == "url" else None
-        return [address(instance, scheme) for instance in found]
+        return formatted(found, self.get_option)
 
     def _instances(self, queries: Queries, query: str) -> list[dict[str, Any]]:
         near = self.get_option("near")

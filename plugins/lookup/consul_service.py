@@ -192,8 +192,8 @@ from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul import a
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.api import Api
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.errors import NotFoundError
 from ansible_collections.uwsgi.consul.plugins.module_utils.uwsgi_consul.waiting import Waiting
-from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import address
-from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup, as_list
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._instances import formatted
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import ConsulLookup
 
 display = Display()
 
@@ -202,10 +202,7 @@ class LookupModule(ConsulLookup):
     def results(self, api: Api, terms: list[Any]) -> list[Any]:
         deadline = time.monotonic() + self._seconds()
         found = [instance for service in terms for instance in self._instances(api, service, max(0.0, deadline - time.monotonic()))]
-        if self.get_option("format") == "dict":
-            return as_list(found)
-        scheme = self.get_option("scheme") if self.get_option("format") == "url" else None
-        return [address(instance, scheme) for instance in found]
+        return formatted(found, self.get_option)
 
     def may_share(self) -> bool:
         return not self._seconds()

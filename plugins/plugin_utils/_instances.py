@@ -6,8 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from ansible_collections.uwsgi.consul.plugins.plugin_utils._lookup import as_list
+
+
+def formatted(found: list[dict[str, Any]], get_option: Callable[[str], Any]) -> list[Any]:
+    """The instances as the options `format` and `scheme` of a lookup ask for them."""
+    if get_option("format") == "dict":
+        return as_list(found)
+    scheme = get_option("scheme") if get_option("format") == "url" else None
+    return [address(instance, scheme) for instance in found]
 
 
 def address(instance: Mapping[str, Any], scheme: str | None = None) -> str:
